@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help install run test check fmt schema lock bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+install: .venv/installed  ## create .venv with the hub and everything that its tests need
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) pip
+	$(INSTALL) --editable '.[postgres]' --group test
+	@touch $@
+
+run: install  ## start the hub on http://127.0.0.1:8000 with demonstration data
+	HUB_DEV=1 HUB_FLAG_COORDINATOR_ENABLED=1 $(BIN)/python -m hub serve
+
+test: install  ## run all tests, side by side, against real servers
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: install  ## formatting, lint, types, the import contracts
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(BIN)/lint-imports && $(BIN)/mypy
+
+fmt: install  ## format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+schema: install  ## write docs/openapi.json and docs/asyncapi.json from the models
+	$(BIN)/python -m hub schema docs
+
+lock: install  ## choose new versions for constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --all-extras --group test --output-file constraints.txt pyproject.toml
+
+bench: install  ## measure speed and memory; the table is in bench/README.md
+	$(BIN)/python -m bench
+
+clean:  ## remove what the other targets made, the data in ./var excepted
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/build dist

@@ -1,0 +1,108 @@
+"""The command line: `python -m hub`."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from auth.dev import DevKeys
+from auth.principal import Role
+from hub import demo
+from hub.app import Hub, create_app, utc_now
+from hub.schema import write_schemas
+from hub.server import HubServer, server_config
+from hub.settings import Settings
+from hub.tail import follow
+from hub.telemetry import configure_logs
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Run the hub, or talk to one."""
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@main.command()
+def serve() -> None:
+    """Start one process; SIGTERM drains and ends it."""
+    settings = _settings()
+    configure_logs(settings.log_level)
+    hub = Hub(settings)
+    greet = partial(demo.present, hub, click.echo) if settings.dev else None
+    config = server_config(create_app(hub), host=settings.host, port=settings.port)
+    HubServer(config, hub, greet).run()
+    sys.exit(1 if hub.failed else 0)
+
+
+@main.command()
+@click.option("--sub", required=True, help="The id of the user.")
+@click.option("--tenant", default=demo.TENANT, show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role if role is not Role.SERVICE]),
+    default=Role.PATIENT.value,
+    show_default=True,
+)
+@click.option("--name")
+@click.option("--patient-id", help="For a patient: whose cases they may enter.")
+@click.option("--hours", default=12.0, show_default=True, help="Until it expires, 24 at most.")
+def token(
+    sub: str, tenant: str, role: str, name: str | None, patient_id: str | None, hours: float
+) -> None:
+    """Mint a development token for a hub that runs with HUB_DEV=1."""
+    settings = _settings(dev=True)
+    minted = DevKeys(settings.data_dir).mint(
+        sub=sub,
+        tenant=tenant,
+        role=Role(role),
+        name=name,
+        patient_id=patient_id,
+        now=utc_now(),
+        lifetime=timedelta(hours=hours),
+    )
+    click.echo(minted)
+
+
+@main.command()
+@click.argument("case")
+@click.option("--after", default=None, help="A cursor to begin after; 0.0 for everything.")
+@click.option("--token", "bearer", envvar="HUB_TOKEN", help="Default: a coordinator's, minted.")
+@click.option("--url", default=None, help="Default: the hub of HUB_HOST and HUB_PORT.")
+def tail(case: str, after: str | None, bearer: str | None, url: str | None) -> None:
+    """Follow a room in the terminal."""
+    settings = _settings(dev=True)
+    if bearer is None:
+        bearer = demo.priya(DevKeys(settings.data_dir), utc_now())
+    url = url or f"ws://{settings.host}:{settings.port}"
+    try:
+        asyncio.run(follow(url, case, bearer, after, click.echo))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="docs")
+def schema(folder: Path) -> None:
+    """Write openapi.json and asyncapi.json."""
+    for path in write_schemas(folder):
+        click.echo(path)
+
+
+def _settings(dev: bool | None = None) -> Settings:
+    try:
+        return Settings() if dev is None else Settings(dev=dev)
+    except ValidationError as error:
+        for problem in error.errors():
+            where = ".".join(str(part) for part in problem["loc"])
+            click.echo(f"{where}: {problem['msg']}" if where else problem["msg"], err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

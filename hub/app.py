@@ -1,0 +1,242 @@
+"""The composition root: builds everything and hands each its dependencies."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from auth.dev import DevKeys
+from auth.jwks import JwksKeys
+from auth.tokens import KeySource, StaticKey, Verifier
+from compat_sse.routes import SseRoutes
+from hub.api import Api, Authenticator
+from hub.connection import Limits
+from hub.manager import ConnectionManager
+from hub.schema import schema_routes
+from hub.settings import Settings
+from hub.telemetry import Metrics
+from hub.ws import RoomDoor
+from rooms.broker import MemoryBroker
+from rooms.database import open_database
+from rooms.errors import Code
+from rooms.service import Rooms
+
+logger = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def random_id(prefix: str) -> str:
+    """Make an id of 96 random bits; it tells nothing of any other."""
+    return f"{prefix}_{secrets.token_urlsafe(12)}"
+
+
+class Hub:
+    """One process of the hub: all that it owns."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        new_id: Callable[[str], str] = random_id,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = settings
+        self.failed = False
+        self.draining = False
+        if settings.dev or not settings.database_url:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.now = now
+        self.rooms = Rooms(open_database(settings.database), MemoryBroker(), now=now, new_id=new_id)
+        self.verifier = _verifier(settings, now, monotonic)
+        self.manager = ConnectionManager(
+            per_user=settings.sockets_per_user,
+            pending_per_address=settings.pending_per_address,
+            now=now,
+            monotonic=monotonic,
+            random=random,
+        )
+        authenticate = Authenticator(self.verifier, self.rooms)
+        self.door = RoomDoor(
+            self.rooms,
+            self.verifier,
+            self.manager,
+            _limits(settings),
+            origins=settings.allowed_origins | _own_origins(settings),
+            new_id=new_id,
+        )
+        self.api = Api(self.rooms, authenticate, new_id=new_id)
+        self.sse = SseRoutes(
+            self.rooms,
+            authenticate,
+            new_id=new_id,
+            now=now,
+            random=random,
+            stall=settings.stall_s,
+            per_user=settings.streams_per_user,
+        )
+        self.metrics = Metrics(
+            {
+                "hub_sockets": ("Open WebSockets.", lambda: self.manager.connections),
+                "hub_rooms": ("Cases with open WebSockets.", lambda: self.manager.rooms),
+                "hub_sse_streams": ("Open SSE streams.", lambda: self.sse.count),
+                "hub_events_committed": ("Events committed.", lambda: self.rooms.committed),
+                "hub_draining": ("1 while the process lets its readers go.", self._is_draining),
+            }
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Own every background task; if one dies, the server is told to end."""
+        try:
+            async with self.rooms.running(), asyncio.TaskGroup() as tasks:
+                sweeps = tasks.create_task(
+                    self.manager.run(min(1.0, self.settings.heartbeat_s / 4))
+                )
+                yield
+                sweeps.cancel()
+        except BaseException:
+            self.failed = True
+            logger.exception("hub_failed")
+            raise
+
+    def begin_drain(self) -> None:
+        self.draining = True
+
+    async def drain(self) -> None:
+        """Let every reader go, and finish what was being written."""
+        self.draining = True
+        self.sse.drain()
+        await self.manager.drain(self.settings.drain_s)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            WebSocketRoute("/api/v1/cases/{case}/ws", self._room_socket),
+            *self.api.routes(),
+            *self.sse.routes(),
+            Route("/healthz", self._healthz),
+            Route("/readyz", self._readyz),
+            Route("/metrics", self._metrics),
+            *schema_routes(),
+        ]
+
+    async def _room_socket(self, websocket: WebSocket) -> None:
+        await self.door(websocket)
+
+    async def _healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def _readyz(self, request: Request) -> Response:
+        if self.draining:
+            return PlainTextResponse("draining", 503)
+        return PlainTextResponse("ready")
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self.metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    def _is_draining(self) -> float:
+        return float(self.draining)
+
+
+def create_app(hub: Hub) -> Starlette:
+    """Give the ASGI application of a hub."""
+    settings = hub.settings
+    return Starlette(
+        routes=hub.routes(),
+        lifespan=hub.lifespan,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=sorted(settings.allowed_origins),
+                allow_methods=["GET", "POST"],
+                allow_headers=[
+                    "Authorization",
+                    "X-Tenant-ID",
+                    "Last-Event-ID",
+                    "Idempotency-Key",
+                    "Content-Type",
+                ],
+            ),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body),
+        ],
+        exception_handlers={404: _not_found, 405: _not_allowed, 413: _too_large, 500: _failed},
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        auth_within=settings.auth_within_s,
+        heartbeat=settings.heartbeat_s,
+        token_grace=settings.token_grace_s,
+        stall=settings.stall_s,
+        queue_bytes=settings.queue_bytes,
+        max_frame=settings.max_frame,
+        writes_per_s=settings.writes_per_s,
+        writes_burst=settings.writes_burst,
+        signals_per_s=settings.signals_per_s,
+        signals_burst=settings.signals_burst,
+    )
+
+
+def _verifier(
+    settings: Settings, now: Callable[[], datetime], monotonic: Callable[[], float]
+) -> Verifier:
+    keys: KeySource
+    if settings.jwks_url:
+        keys = JwksKeys(settings.jwks_url, monotonic=monotonic)
+    elif settings.jwt_public_key:
+        keys = StaticKey(settings.jwt_public_key)
+    else:
+        keys = StaticKey(DevKeys(settings.data_dir).public_pem)
+    secret = settings.service_token
+    return Verifier(
+        keys,
+        now=now,
+        issuer=settings.jwt_issuer or None,
+        azp=settings.jwt_azp,
+        service_token=None if secret is None else secret.get_secret_value(),
+    )
+
+
+def _own_origins(settings: Settings) -> frozenset[str]:
+    """Give the origins of the hub's own pages."""
+    if settings.public_url:
+        return frozenset({settings.public_url.rstrip("/")})
+    return frozenset(f"http://{host}:{settings.port}" for host in ("127.0.0.1", "localhost"))
+
+
+def _error(code: Code, message: str, status: int) -> Response:
+    return JSONResponse({"error": {"code": code, "message": message}}, status)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return _error(Code.NOT_FOUND, "There is nothing at this address. See /docs.", 404)
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    return _error(Code.INVALID, "This address does not take this method. See /docs.", 405)
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return _error(Code.TOO_LARGE, "The body is too large.", 413)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _error(Code.INTERNAL, "Something failed here. Try again.", 500)

@@ -1,0 +1,273 @@
+"""One WebSocket after its handshake: its outbox, its heartbeat, its end.
+
+Knows nothing of ASGI: it writes ready frames to the transport, so that a delivery costs a system
+call and little more.
+
+Invariant: no queue is unbounded. A reader whose transport is full falls behind and is caught up
+from the log; what answers its own frames waits until the transport has drained; and who does not
+drain at all is let go.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from auth.principal import Principal
+from hub.close_codes import CLOSE_ON_CUT, CloseCode
+from hub.rate_limit import TokenBucket
+from hub.server_frames import CaughtUp, Goodbye, PingFrame, ServerFrame, text_message
+from rooms.cursor import Cursor
+from rooms.encoding import Codec
+from rooms.feed import Cut, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a socket may do, and how long things may take; seconds and bytes."""
+
+    auth_within: float
+    heartbeat: float
+    token_grace: float
+    stall: float
+    queue_bytes: int
+    max_frame: int
+    writes_per_s: float
+    writes_burst: int
+    signals_per_s: float
+    signals_burst: int
+
+
+class Socket(Protocol):
+    """What a connection needs of its transport; no method waits or raises."""
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames; nothing happens on a socket that is closing."""
+        ...
+
+    def buffered(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake; the peer has a little time to answer."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the peer at once, with whatever it has not taken."""
+        ...
+
+
+class Clocks(Protocol):
+    """Time, handed in."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    tick: float
+    """The monotonic time of the last sweep: cheap, and good enough for heartbeats."""
+
+
+class Connection:
+    """A socket of one principal in one room; a `rooms.feed.Reader`."""
+
+    __slots__ = (
+        "_clocks",
+        "_drained",
+        "_heard_at",
+        "_limits",
+        "_ponged",
+        "_sent_at",
+        "_signals",
+        "_socket",
+        "_stalled",
+        "_throttled",
+        "_writable",
+        "_writes",
+        "bad_frames",
+        "busy",
+        "case",
+        "closed",
+        "codec",
+        "due",
+        "head",
+        "id",
+        "on_live",
+        "principal",
+        "subscription",
+    )
+
+    def __init__(
+        self, id: str, case: str, socket: Socket, codec: Codec, limits: Limits, clocks: Clocks
+    ) -> None:
+        self.id = id
+        self.case = case
+        self.codec = codec
+        self.principal: Principal | None = None
+        """Who is at the other end; None until `auth` has succeeded."""
+        self.subscription: Subscription | None = None
+        self.on_live: Callable[[], None] | None = None
+        """Called whenever the reader has caught up."""
+        self.head: Callable[[], Cursor] | None = None
+        """Gives the head of the reader's feed, for pings."""
+        self.busy = False
+        """A frame of the client is being handled."""
+        self.closed = False
+        self.bad_frames = 0
+        self._socket = socket
+        self._limits = limits
+        self._clocks = clocks
+        self._writable = True
+        self._drained: asyncio.Event | None = None
+        self._stalled: tuple[float, int] | None = None
+        """Since when the transport is full, and the bytes that it held then."""
+        self._writes: TokenBucket | None = None
+        self._signals: TokenBucket | None = None
+        self._throttled = 0
+        self._ponged = False
+        self._sent_at = self._heard_at = clocks.tick
+        self.due = clocks.tick + limits.heartbeat
+        """When `sweep` has something to look at."""
+
+    # Out.
+
+    def write(self, data: bytes) -> bool:
+        """Send a ready frame; False means that the transport is full."""
+        self._socket.write(data)
+        self._sent_at = self._clocks.tick
+        if not self._writable and self._socket.buffered() > self._limits.queue_bytes:
+            self.end(CloseCode.SLOW, "You read too slowly. Resume from your last cursor.")
+        return self._writable
+
+    def send(self, frame: ServerFrame) -> None:
+        self.send_text(frame.text())
+
+    def send_text(self, text: str) -> None:
+        if not self.closed:
+            self.write(text_message(text))
+
+    def live(self, position: Cursor) -> None:
+        if self.on_live is None:
+            return
+        self.send(CaughtUp(case=self.case, seq=position.seq))
+        self.on_live()
+
+    def cut(self, reason: Cut) -> None:
+        messages = {
+            Cut.CONTINUITY: "The history changed. Resume from your last cursor.",
+            Cut.ARCHIVED: "This case was archived.",
+            Cut.INTERNAL: "Something failed. Resume from your last cursor.",
+        }
+        self.end(CLOSE_ON_CUT[reason], messages[reason])
+
+    def end(self, code: CloseCode, reason: str, in_ms: int = 0) -> None:
+        """Say goodbye and close; harmless if that was done already."""
+        if self.closed:
+            return
+        self.send(Goodbye(code=code, reason=reason, reconnect=code.reconnect, in_ms=in_ms))
+        self.closed = True
+        if self.subscription is not None:
+            self.subscription.close()
+        self._socket.close(code, reason)
+
+    # What the transport tells.
+
+    def paused(self) -> None:
+        """Note that the transport is full."""
+        self._writable = False
+        self._stalled = (self._clocks.monotonic(), self._socket.buffered())
+        self.due = min(self.due, self._clocks.tick + self._limits.stall)
+
+    def resumed(self) -> None:
+        """Note that the transport has room again."""
+        self._writable = True
+        self._stalled = None
+        if self._drained is not None:
+            self._drained.set()
+        if self.subscription is not None:
+            self.subscription.resume()
+
+    async def drained(self) -> None:
+        """Wait until the transport has room: only then may the next answer be made."""
+        if self._writable or self.closed:
+            return
+        self._drained = asyncio.Event()
+        await self._drained.wait()
+
+    # In.
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self._heard_at = self._clocks.tick
+
+    def ponged(self) -> None:
+        """Note that this client answers pings: from now on it must."""
+        self._ponged = True
+
+    def throttle(self, writes: bool) -> float:
+        """Count a frame; 0, or the seconds that its sender should wait before the next."""
+        limits, monotonic = self._limits, self._clocks.monotonic
+        if writes:
+            bucket = self._writes = self._writes or TokenBucket(
+                limits.writes_per_s, limits.writes_burst, monotonic
+            )
+        else:
+            bucket = self._signals = self._signals or TokenBucket(
+                limits.signals_per_s, limits.signals_burst, monotonic
+            )
+        wait = bucket.take()
+        self._throttled = self._throttled + 1 if wait else 0
+        if self._throttled > limits.signals_burst:
+            self.end(CloseCode.RATE_LIMITED, "Too many frames.", in_ms=int(wait * 1000) + 1000)
+        return wait
+
+    # Time.
+
+    def sweep(self) -> None:
+        """Do what is due: drop a stalled peer, end an expired token, send a ping."""
+        now = self._clocks.tick
+        if self.closed or now < self.due:
+            return
+        self.due = now + self._limits.heartbeat
+        self._sweep_stall(now)
+        self._sweep_token()
+        self._sweep_heartbeat(now)
+
+    def renewed(self) -> None:
+        """Look at a new expiry of the token."""
+        self._sweep_token()
+
+    def _sweep_stall(self, now: float) -> None:
+        if self._stalled is None:
+            return
+        since, held = self._stalled
+        buffered = self._socket.buffered()
+        if buffered >= held and now - since >= self._limits.stall:
+            self.end(CloseCode.SLOW, "You stopped reading. Resume from your last cursor.")
+            self._socket.abort()
+        elif buffered < held:
+            self._stalled = (now, buffered)
+        self._wake_at(now + self._limits.stall / 2)
+
+    def _sweep_token(self) -> None:
+        if self.principal is None or self.principal.expires_at is None:
+            return
+        end = self.principal.expires_at + timedelta(seconds=self._limits.token_grace)
+        left = (end - self._clocks.now()).total_seconds()
+        if left <= 0:
+            self.end(CloseCode.UNAUTHENTICATED, "Your token has expired. Come back with a new one.")
+        else:
+            self._wake_at(self._clocks.tick + left)
+
+    def _sweep_heartbeat(self, now: float) -> None:
+        if self.closed or self.head is None:
+            return
+        if self._ponged and now - self._heard_at > 2 * self._limits.heartbeat:
+            self.end(CloseCode.HEARTBEAT, "You did not answer. Resume from your last cursor.")
+            return
+        if now - self._sent_at >= self._limits.heartbeat:
+            self.send(PingFrame(cursor=str(self.head())))
+        self._wake_at(self._sent_at + self._limits.heartbeat)
+
+    def _wake_at(self, when: float) -> None:
+        self.due = min(self.due, when)

@@ -1,0 +1,93 @@
+"""A demonstration: one tenant, a patient and a coordinator, and the lines to paste."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from auth.dev import DevKeys
+from auth.principal import Principal, Role
+from hub.app import Hub
+from rooms.commands import RegisterPatient
+from rooms.errors import Code, Rejected
+
+TENANT: Final = "tenant-curaway-patients"
+CASE: Final = "case-maria-001"
+MARIA: Final = "demo-patient-maria-001"
+LIFETIME: Final = timedelta(hours=12)
+
+
+async def seed(hub: Hub) -> None:
+    """Register Maria and open her case, unless a former start has."""
+    registrar = Principal("service", TENANT, Role.SERVICE, "Registration")
+    command = RegisterPatient(MARIA, "Maria", "user_maria")
+    try:
+        await hub.rooms.handle(CASE, command, registrar, "demo", echo=False)
+    except Rejected as error:
+        if error.code is not Code.CONFLICT:
+            raise
+
+
+def maria(keys: DevKeys, now: datetime) -> str:
+    """Mint a token for the patient."""
+    return keys.mint(
+        sub="user_maria",
+        tenant=TENANT,
+        name="Maria",
+        patient_id=MARIA,
+        now=now,
+        lifetime=LIFETIME,
+    )
+
+
+def priya(keys: DevKeys, now: datetime) -> str:
+    """Mint a token for her coordinator."""
+    return keys.mint(
+        sub="user_priya",
+        tenant=TENANT,
+        name="Priya",
+        role=Role.COORDINATOR,
+        now=now,
+        lifetime=LIFETIME,
+    )
+
+
+async def present(hub: Hub, say: Callable[[str], None]) -> None:
+    """Make the demonstration ready, and tell how to use it."""
+    await seed(hub)
+    say(instructions(hub))
+
+
+def instructions(hub: Hub) -> str:
+    """Tell what to open and what to paste."""
+    host, port = hub.settings.host, hub.settings.port
+    keys, now = DevKeys(hub.settings.data_dir), hub.now()
+    patient, coordinator = maria(keys, now), priya(keys, now)
+    wscat = (
+        "  npx -y wscat@6 -w -1 -c ws://{host}:{port}/api/v1/cases/{case}/ws \\\n    -x '{frame}'\n"
+    )
+
+    def session(token: str) -> str:
+        frame = json.dumps({"type": "auth", "token": token}, separators=(",", ":"))
+        return wscat.format(host=host, port=port, case=CASE, frame=frame)
+
+    return f"""
+The hub is ready: http://{host}:{port}  (health /readyz, metrics /metrics, API /docs)
+
+Maria, the patient, in one terminal:
+{session(patient)}
+Priya, the coordinator, in another:
+{session(coordinator)}
+Then type, in either:
+  {{"type":"message","key":"k1","text":"Hello"}}
+and as Priya, what Maria never sees:
+  {{"type":"note","key":"k2","text":"Passport copy is missing"}}
+
+An older client, in a third:
+  curl -N http://{host}:{port}/api/v1/cases/{CASE}/messages/stream \\
+    -H 'X-Tenant-ID: {TENANT}' \\
+    -H 'Authorization: Bearer {patient}'
+
+All that happens, in colour:
+  .venv/bin/python -m hub tail {CASE}
+"""

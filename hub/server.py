@@ -1,0 +1,157 @@
+"""The server: uvicorn, with what a hub needs and it does not do by itself.
+
+It drains the rooms before it closes sockets, hands ready frames to the transport, and frees
+peers that have stopped reading.
+"""
+
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any, Final, Protocol
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+
+HANDSHAKE_S: Final = 2.0
+"""How long a peer has to answer a close frame."""
+
+
+class Listener(Protocol):
+    """Who is told whether the transport takes more."""
+
+    def paused(self) -> None: ...
+
+    def resumed(self) -> None: ...
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that an endpoint can write to without a coroutine: a `hub.connection.Socket`."""
+
+    listener: Listener | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # a refused handshake has none
+            extensions: dict[str, Any] = {**(self.scope["extensions"] or {}), "hub.socket": self}
+            self.scope["extensions"] = extensions
+
+    def write(self, data: bytes) -> None:
+        if not self.close_sent and not self.disconnected:
+            self.transport.write(data)
+
+    def buffered(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def close(self, code: int, reason: str) -> None:
+        if self.close_sent or self.disconnected or self.conn.state is not OPEN:
+            return
+        self.stop_keepalive()
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(HANDSHAKE_S, self.transport.abort)
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.listener is not None:
+            self.listener.paused()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.listener is not None:
+            self.listener.resumed()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        # The base class waits until a dead peer has read what is left for it: for ever.
+        self.transport.abort()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP whose endpoints can drop a peer that does not read."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        extensions: dict[str, Any] = {"hub.transport": self.transport}
+        self.scope["extensions"] = extensions
+
+
+class Drainable(Protocol):
+    """What the server stops before it stops itself."""
+
+    failed: bool
+    """A background task has died: nothing that is promised can be kept any more."""
+
+    def begin_drain(self) -> None:
+        """Turn unready, at once; called from a signal handler."""
+        ...
+
+    async def drain(self) -> None:
+        """Let every reader go."""
+        ...
+
+
+class HubServer(uvicorn.Server):
+    """A server that tells its readers to come back before it goes."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        hub: Drainable,
+        greet: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Make a server; `greet` is called once it listens."""
+        super().__init__(config)
+        self._hub = hub
+        self.greet = greet
+
+    @property
+    def port(self) -> int:
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # The base class raises the signal again when all is done; a drained hub ends with 0.
+        self._hub.begin_drain()
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        else:
+            self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.greet is not None and self.started:
+            await self.greet()
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._hub.failed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Still listening: a load balancer must be told by /readyz, not by a refused connection.
+        await self._hub.drain()
+        await super().shutdown(sockets)
+
+
+def server_config(app: Any, **options: Any) -> uvicorn.Config:
+    """Give the uvicorn settings of a hub; `options` are added to them."""
+    return uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        # Deflate costs 40 KiB a socket and twice the CPU.
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=30,
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        **options,
+    )

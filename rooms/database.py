@@ -1,0 +1,178 @@
+"""Databases, set up so that what is committed survives a power cut.
+
+SQLite runs in threads of its own and PostgreSQL on the event loop, so what is done with a
+connection is handed over as a plain function: one change of threads for each transaction, not
+one for each statement, and the same code for both.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import sqlalchemy
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import SQLModel
+
+from rooms import tables  # noqa: F401 - the import fills SQLModel.metadata
+from rooms.errors import Unavailable
+
+BUSY_MS: Final = 5_000
+"""How long SQLite waits for another process's write lock."""
+READERS: Final = 4
+"""Threads, or connections, that read."""
+
+T = TypeVar("T")
+
+
+class Database(ABC):
+    """Many readers, and one writer, which is all that group commit needs."""
+
+    @abstractmethod
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Do something in one reading transaction.
+
+        Raises:
+            Unavailable: the database does not answer.
+
+        """
+
+    @abstractmethod
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do something in the writing transaction; it is durable when this returns.
+
+        Raises:
+            Unavailable: the database refused or did not answer; whether the transaction was
+                committed is then not known.
+            IntegrityError: another process wrote the same number or name first.
+
+        """
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    async def create(self) -> None:
+        """Create the tables that are missing."""
+        await self.write(SQLModel.metadata.create_all)
+
+
+def open_database(url: str) -> Database:
+    """Open `sqlite:///…` or `postgresql://…`.
+
+    Raises:
+        ValueError: the URL is of neither kind.
+
+    """
+    parsed = sqlalchemy.make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            return SqliteDatabase(parsed.set(drivername="sqlite+pysqlite"))
+        case "postgresql" | "postgres":
+            return PostgresDatabase(parsed.set(drivername="postgresql+asyncpg"))
+        case other:
+            raise ValueError(
+                f"A database URL begins with sqlite:// or postgresql://, not {other}://"
+            )
+
+
+class SqliteDatabase(Database):
+    """The embedded default: a file in WAL mode, synced to disk at every commit."""
+
+    def __init__(self, url: sqlalchemy.URL) -> None:
+        self._readers = _sqlite_engine(url, "BEGIN")
+        # A deferred BEGIN would let two processes read the same head before either writes.
+        self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE")
+        self._reading = ThreadPoolExecutor(READERS, "sqlite-read")
+        self._writing = ThreadPoolExecutor(1, "sqlite-write")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reading, _transact, self._readers, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writing, _transact, self._writer, work)
+
+    async def close(self) -> None:
+        self._writing.shutdown()
+        self._reading.shutdown()
+        self._readers.dispose()
+        self._writer.dispose()
+
+
+class PostgresDatabase(Database):
+    """A shared database, for more than one process."""
+
+    def __init__(self, url: sqlalchemy.URL) -> None:
+        self._readers = create_async_engine(url, pool_size=READERS, max_overflow=0)
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        with _ours():
+            async with self._readers.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        with _ours():
+            async with self._writer.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        await self._readers.dispose()
+        await self._writer.dispose()
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Turn the failures of a database into `Unavailable`."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    # asyncpg lets a refused connection surface as a bare OSError.
+    except (OSError, DBAPIError, sqlalchemy.exc.TimeoutError) as error:
+        raise Unavailable from error
+
+
+def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:
+    with _ours(), engine.connect() as connection:
+        try:
+            with connection.begin():
+                return work(connection)
+        except DBAPIError:
+            # After a failed commit a connection may hold a transaction half open.
+            connection.invalidate()
+            raise
+
+
+def _sqlite_engine(url: sqlalchemy.URL, begin: str) -> sqlalchemy.Engine:
+    engine = sqlalchemy.create_engine(
+        url,
+        poolclass=sqlalchemy.QueuePool,
+        pool_size=READERS,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: object) -> None:
+        connection.isolation_level = None  # the driver begins no transactions: we do
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,108 @@
+"""From events to bytes: each once per audience and wire format, however many readers there are.
+
+Invariant: what is encoded here depends on the audience, never on the connection.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from rooms.cursor import Cursor
+from rooms.events import Audience, Envelope, SenderType
+
+
+def timestamp(at: datetime) -> str:
+    """Write an instant as RFC 3339 in UTC with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def event_json(envelope: Envelope, audience: Audience, key: str | None) -> str:
+    """Write the `event` frame of an envelope for an audience that sees it."""
+    frame: dict[str, Any] = {
+        "type": "event",
+        "case": envelope.case,
+        "seq": envelope.cursors[audience].seq,
+        "cursor": str(envelope.cursors[audience]),
+        "id": envelope.id,
+        "at": timestamp(envelope.at),
+        "kind": envelope.event.kind,
+        "actor": envelope.actor(audience),
+        "data": envelope.data(audience),
+    }
+    # A client may number its keys. Those of staff would then tell patients how many notes there
+    # are between two messages.
+    by_patient = envelope.event.actor.type is SenderType.PATIENT
+    if key is not None and (audience is Audience.STAFF or by_patient):
+        frame["key"] = key
+    return to_json(frame)
+
+
+class Codec(Protocol):
+    """A wire format. None means that its readers are not told."""
+
+    def event(self, record: "Record") -> bytes | None: ...
+
+    def signal(self, signal: "Signal") -> bytes | None: ...
+
+
+class Record:
+    """One event of the log in the form that one audience sees, and its encodings so far."""
+
+    __slots__ = ("_encoded", "audience", "case", "cursor", "frame", "kind", "previous")
+
+    def __init__(
+        self,
+        case: str,
+        audience: Audience,
+        cursor: Cursor,
+        previous: Cursor,
+        kind: str,
+        frame: str,
+    ) -> None:
+        self.case = case
+        self.audience = audience
+        self.cursor = cursor
+        self.previous = previous
+        """The cursor of the event before it in this view: proof that nothing lies between."""
+        self.kind = kind
+        self.frame = frame
+        """The `event` frame of the wire, as JSON."""
+        self._encoded: dict[Codec, bytes | None] = {}
+
+    @property
+    def data(self) -> Any:
+        """What the event says to this audience."""
+        return json.loads(self.frame)["data"]
+
+    def encoded(self, codec: Codec) -> bytes | None:
+        try:
+            return self._encoded[codec]
+        except KeyError:
+            data = self._encoded[codec] = codec.event(self)
+            return data
+
+
+class Signal:
+    """Something ephemeral for one audience of a room; never in the log, may be dropped."""
+
+    __slots__ = ("_encoded", "audience", "by", "case", "frame")
+
+    def __init__(self, case: str, audience: Audience, frame: str, by: str | None = None) -> None:
+        self.case = case
+        self.audience = audience
+        self.frame = frame
+        """The frame of the wire, as JSON."""
+        self.by = by
+        """Whose own readers do not get it, for they caused it."""
+        self._encoded: dict[Codec, bytes | None] = {}
+
+    def encoded(self, codec: Codec) -> bytes | None:
+        try:
+            return self._encoded[codec]
+        except KeyError:
+            data = self._encoded[codec] = codec.signal(self)
+            return data

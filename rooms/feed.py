@@ -1,0 +1,381 @@
+"""Ordered delivery of a room to the readers of this process.
+
+A `Stream` is one audience's view. It knows the last event that it has delivered, and takes from
+the broker only the event that comes next: an old one is dropped, a hole is filled from the log.
+
+A `Subscription` is one reader. It is *live*, and then it stands where its stream stands; or it is
+*behind*, and then all that is kept for it is a cursor, from which it catches up by reading the
+log. A new reader and a slow one are the same thing. Going live happens in the very moment in
+which both positions are equal, without an await between.
+
+Invariant: what a reader is given has no hole, no double and no wrong order; if that cannot be
+kept, because the log is not the one that its cursor came from, the reader is cut.
+"""
+
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from typing import Any, Protocol
+
+import structlog
+
+from rooms.broker import Hint
+from rooms.cursor import START, Cursor
+from rooms.encoding import Codec, Record, Signal
+from rooms.errors import CursorLost, Unavailable
+from rooms.events import Audience, Status
+
+logger = structlog.get_logger()
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+"""Start a task that somebody owns."""
+
+
+class Cut(StrEnum):
+    """Why a feed lets go of a reader."""
+
+    CONTINUITY = "continuity"
+    """The log is not the one that the reader has seen; it should come back and be told so."""
+    ARCHIVED = "archived"
+    INTERNAL = "internal"
+
+
+class Reader(Protocol):
+    """The far end of a subscription. No method waits, calls back or raises."""
+
+    codec: Codec
+
+    def write(self, data: bytes) -> bool:
+        """Take the bytes. False: take no more until `Subscription.resume` is called."""
+        ...
+
+    def live(self, position: Cursor) -> None:
+        """Learn that everything up to here was written and that what happens now follows."""
+        ...
+
+    def cut(self, reason: Cut) -> None: ...
+
+
+class LogReader(Protocol):
+    """What a feed needs of the log."""
+
+    async def read(self, case: str, audience: Audience, after: Cursor) -> list[Record]: ...
+
+    async def heads(self, cases: list[str]) -> dict[str, dict[Audience, Cursor]]: ...
+
+
+class Subscription:
+    """A reader's place in a stream: behind at first, until `start`; call `close` at last."""
+
+    __slots__ = ("_busy", "_full", "_stream", "by", "closed", "position", "reader")
+
+    def __init__(self, stream: "Stream", reader: Reader, by: str) -> None:
+        self._stream = stream
+        self.reader = reader
+        self.by = by
+        """The principal who reads; signals that they caused are not for them."""
+        self.position = START
+        """The last event written, while behind."""
+        self._busy = True
+        self._full = False
+        self.closed = False
+
+    async def start(self, position: Cursor) -> None:
+        """Begin after `position`, which must stand in the log.
+
+        Raises:
+            Unavailable: the log cannot be read.
+
+        """
+        self.position = position
+        await self._catch_up()
+
+    def resume(self) -> None:
+        """Go on: the reader that was full can take more."""
+        self._full = False
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Go on if there is something to go on with, and nothing that holds it up."""
+        if self.closed or self._busy or self._full or self._stream.is_live(self):
+            return
+        self._busy = True
+        self._stream.spawn(self._catch_up())
+
+    def write(self, data: bytes | None) -> bool:
+        """Hand bytes to the reader; False: it is full."""
+        if data is not None and not self.reader.write(data):
+            self._full = True
+        return not self._full
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._stream.leave(self)
+
+    async def _catch_up(self) -> None:
+        """Write what the log has after `position`; go live, or stay behind a full reader."""
+        self._busy = True
+        try:
+            while not self.closed and self.position.seq < self._stream.position.seq:
+                if not self._write_all(await self._stream.read(self.position)):
+                    return
+            if not self.closed:
+                self._stream.go_live(self)
+        except CursorLost:
+            self._stream.lose()
+        finally:
+            self._busy = False
+
+    def _write_all(self, records: list[Record]) -> bool:
+        end = self._stream.position.seq
+        for record in records:
+            if self.closed or record.cursor.seq > end:
+                break
+            self.position = record.cursor
+            if not self.write(record.encoded(self.reader.codec)):
+                return False
+        return bool(records)
+
+
+class Stream:
+    """One audience's view of one room: its position, and its readers in this process."""
+
+    def __init__(self, feed: "Feed", audience: Audience) -> None:
+        self._feed = feed
+        self.audience = audience
+        self._position: Cursor | None = None
+        self._newest = 0
+        """The highest `seq` that was heard of."""
+        self._live: dict[Subscription, None] = {}
+        self._behind: dict[Subscription, None] = {}
+        self._repairing = False
+
+    @property
+    def located(self) -> bool:
+        return self._position is not None
+
+    @property
+    def position(self) -> Cursor:
+        """The last event that live readers were given."""
+        assert self._position is not None  # noqa: S101 - `locate` comes before it is asked for
+        return self._position
+
+    @property
+    def empty(self) -> bool:
+        return not self._live and not self._behind
+
+    def subscribe(self, reader: Reader, by: str) -> Subscription:
+        subscription = Subscription(self, reader, by)
+        self._behind[subscription] = None
+        return subscription
+
+    async def locate(self) -> Cursor:
+        """Find the position of a stream that has none yet: the head of the log.
+
+        A stream is registered before, so what is committed after that is heard of.
+        """
+        if self._position is None:
+            heads = await self._feed.log.heads([self._feed.case])
+            if self._position is None:
+                self._position = heads[self._feed.case][self.audience]
+                self._repair()
+        return self._position
+
+    async def read(self, after: Cursor) -> list[Record]:
+        return await self._feed.log.read(self._feed.case, self.audience, after)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._feed.spawn(self._contained(work))
+
+    def is_live(self, subscription: Subscription) -> bool:
+        return subscription in self._live
+
+    def go_live(self, subscription: Subscription) -> None:
+        """Let a subscription join the live ones, if it stands where they stand."""
+        if subscription.position == self.position:
+            del self._behind[subscription]
+            self._live[subscription] = None
+            subscription.reader.live(self.position)
+        elif subscription.position.seq > self.position.seq:
+            # Its reader comes from a process that heard of more than this one has yet.
+            self._newest = max(self._newest, subscription.position.seq)
+            self._repair()
+        else:
+            self.lose()
+
+    def leave(self, subscription: Subscription) -> None:
+        self._live.pop(subscription, None)
+        self._behind.pop(subscription, None)
+        if self.empty:
+            self._feed.left(self)
+
+    def offer(self, record: Record) -> None:
+        """Hear of an event of the log."""
+        self._newest = max(self._newest, record.cursor.seq)
+        if self._position is None:
+            return
+        if record.previous == self._position:
+            self._deliver(record)
+        elif record.cursor.seq > self._position.seq + 1:
+            self._repair()
+        elif record.cursor != self._position:
+            # Late, or from a log that went back in time: the log itself knows which.
+            self._feed.spawn_audit()
+
+    def signal(self, signal: Signal) -> None:
+        """Tell the live readers; those behind would only learn what is over."""
+        for subscription in list(self._live):
+            own = signal.by is not None and signal.by == subscription.by
+            if not own and not subscription.write(signal.encoded(subscription.reader.codec)):
+                self._fall_behind(subscription)
+
+    def check(self, before: Cursor, head: Cursor) -> None:
+        """Compare with a head that was read from the log while the position was `before` or later.
+
+        A log only grows, so a head that is not at or after `before` is that of another log.
+        """
+        if head.seq < before.seq or (head.seq == before.seq and head != before):
+            self.lose()
+            return
+        self._newest = max(self._newest, head.seq)
+        self._repair()
+        self._nudge()
+
+    def lose(self) -> None:
+        """Cut all readers: they saw a log that is not this one."""
+        at = str(self._position)
+        logger.warning("continuity_lost", case=self._feed.case, audience=self.audience, at=at)
+        self.cut(Cut.CONTINUITY)
+
+    def cut(self, reason: Cut) -> None:
+        for subscription in [*self._live, *self._behind]:
+            subscription.reader.cut(reason)
+            subscription.close()
+
+    def _deliver(self, record: Record) -> None:
+        self._position = record.cursor
+        codec = data = None
+        for subscription in list(self._live):
+            if subscription.reader.codec is not codec:
+                codec = subscription.reader.codec
+                data = record.encoded(codec)
+            if not subscription.write(data):
+                self._fall_behind(subscription)
+        if record.kind == "status" and record.data["to"] == Status.ARCHIVED:
+            self.cut(Cut.ARCHIVED)
+
+    def _fall_behind(self, subscription: Subscription) -> None:
+        if subscription in self._live:
+            del self._live[subscription]
+            self._behind[subscription] = None
+            subscription.position = self.position
+
+    def _nudge(self) -> None:
+        for subscription in list(self._behind):
+            subscription.nudge()
+
+    def _repair(self) -> None:
+        if not self._repairing and self._newest > self.position.seq:
+            self._repairing = True
+            self.spawn(self._fill())
+
+    async def _fill(self) -> None:
+        """Deliver from the log what was heard of and did not come."""
+        try:
+            while self.position.seq < self._newest:
+                records = await self.read(self.position)
+                for record in records:
+                    if record.previous == self.position:
+                        self._deliver(record)
+                if not records:
+                    # The log has less than was heard of. If it went back in time, an audit tells.
+                    self._newest = self.position.seq
+        except CursorLost:
+            self.lose()
+        finally:
+            self._repairing = False
+        self._nudge()
+
+    async def _contained(self, work: Coroutine[Any, Any, None]) -> None:
+        """Keep a failure within this stream; the next audit tries again."""
+        try:
+            await work
+        except Unavailable:
+            logger.warning("feed_waits_for_log", case=self._feed.case, audience=self.audience)
+        except Exception:
+            logger.exception("feed_failed", case=self._feed.case, audience=self.audience)
+            self.cut(Cut.INTERNAL)
+
+
+class Feed:
+    """The streams of one room in this process."""
+
+    def __init__(
+        self, case: str, log: LogReader, spawn: Spawn, emptied: Callable[["Feed"], None]
+    ) -> None:
+        self.case = case
+        self.log = log
+        self.spawn = spawn
+        self._emptied = emptied
+        self._streams: dict[Audience, Stream] = {}
+        self._auditing = False
+
+    def stream(self, audience: Audience) -> Stream:
+        if audience not in self._streams:
+            self._streams[audience] = Stream(self, audience)
+        return self._streams[audience]
+
+    def receive(self, hint: Hint) -> None:
+        stream = self._streams.get(hint.audience)
+        if stream is None:
+            return
+        if isinstance(hint, Record):
+            stream.offer(hint)
+        else:
+            stream.signal(hint)
+
+    def head(self, audience: Audience) -> Cursor:
+        """Give the last event that live readers of this audience have."""
+        return self._streams[audience].position
+
+    def positions(self) -> dict[Audience, Cursor]:
+        return {name: stream.position for name, stream in self._streams.items() if stream.located}
+
+    def check(self, before: dict[Audience, Cursor], heads: dict[Audience, Cursor]) -> None:
+        for audience, position in before.items():
+            stream = self._streams.get(audience)
+            if stream is not None:
+                stream.check(position, heads.get(audience, START))
+
+    def left(self, stream: Stream) -> None:
+        if self._streams.get(stream.audience) is stream:
+            del self._streams[stream.audience]
+        if not self._streams:
+            self._emptied(self)
+
+    def spawn_audit(self) -> None:
+        if not self._auditing:
+            self._auditing = True
+            self.spawn(self._audit())
+
+    async def _audit(self) -> None:
+        try:
+            await audit(self.log, [self])
+        finally:
+            self._auditing = False
+
+
+async def audit(log: LogReader, feeds: list[Feed]) -> None:
+    """Compare the positions of feeds with the heads of the log, in one query for all of them.
+
+    This finds what no hint told: events whose hints were all lost, and a log that went back in
+    time. If the log cannot be read, nothing changes and the next audit finds it.
+    """
+    before = [(feed, feed.positions()) for feed in feeds]
+    try:
+        heads = await log.heads([feed.case for feed in feeds])
+    except Unavailable:
+        logger.warning("audit_waits_for_log", feeds=len(feeds))
+        return
+    for feed, positions in before:
+        feed.check(positions, heads.get(feed.case, {}))

@@ -1,0 +1,317 @@
+"""The log: the durable, ordered events of every room.
+
+Invariant: a receipt is given after the commit that made it durable, and hints ring after it too.
+What is not in the log did not happen.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+
+from auth.principal import Principal
+from rooms import core
+from rooms.commands import Command, RegisterPatient, digest
+from rooms.core import RoomState
+from rooms.cursor import Cursor, tag_of
+from rooms.database import Database
+from rooms.encoding import Record, event_json
+from rooms.errors import Code, Malformed, Rejected, RoomError, Unavailable, forbidden
+from rooms.events import Audience, Envelope
+from rooms.lane import Lane
+from rooms.reads import LogReads
+from rooms.rows import CASE_COLUMNS, case_row, event_row, state_of, table_of
+from rooms.tables import CaseRow, EventRow, PatientRow
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a command: the event that answers its author, in the author's numbering."""
+
+    case: str
+    id: str
+    cursor: Cursor
+    at: datetime
+    dup: bool = False
+
+
+@dataclass(slots=True)
+class _Job:
+    """A command that waits for its commit."""
+
+    case: str
+    command: Command
+    by: Principal
+    key: str
+    echo: bool
+    answer: asyncio.Future[Receipt]
+    digest: str = field(init=False)
+    """Names the content of the command."""
+    name: str = field(init=False)
+    """Names the command itself: who gave it, in which case, by which key."""
+
+    def __post_init__(self) -> None:
+        self.digest = digest(self.command)
+        # A new case has no id yet that a retry could repeat: there the tenant is the scope.
+        registering = isinstance(self.command, RegisterPatient)
+        scope = self.by.tenant if registering else self.case
+        parts = f"{registering:d}\0{scope}\0{self.by.id}\0{self.key}"
+        self.name = hashlib.sha256(parts.encode()).hexdigest()
+
+    def refuse(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def accept(self, receipt: Receipt) -> None:
+        if not self.answer.done():
+            self.answer.set_result(receipt)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one transaction is about to write."""
+
+    states: dict[str, RoomState]
+    receipts: dict[str, tuple[str, Receipt]]
+    """By name of the command: the digest of its content, and its receipt."""
+    patients: list[dict[str, Any]] = field(default_factory=list)
+    opened: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    """The cases whose state is new."""
+    records: list[Record] = field(default_factory=list)
+    answers: list[tuple[_Job, Receipt]] = field(default_factory=list)
+    refusals: list[tuple[_Job, RoomError]] = field(default_factory=list)
+
+    def repeat(self, job: _Job) -> Receipt | None:
+        """Give the first receipt of a command that was given before."""
+        if job.name not in self.receipts:
+            return None
+        content, receipt = self.receipts[job.name]
+        if content != job.digest:
+            raise Rejected(
+                Code.KEY_REUSED,
+                "This key was used for something else. Make a new key for each new command.",
+            )
+        state = self.states.get(receipt.case)
+        if state is not None and not core.may_enter(state, job.by):
+            raise forbidden()
+        return replace(receipt, dup=True)
+
+    def add(self, envelope: Envelope, job: _Job, answers: bool) -> None:
+        records = {
+            audience: Record(
+                case=envelope.case,
+                audience=audience,
+                cursor=cursor,
+                previous=envelope.previous[audience],
+                kind=envelope.event.kind,
+                frame=event_json(envelope, audience, job.key if answers and job.echo else None),
+            )
+            for audience, cursor in envelope.cursors.items()
+        }
+        self.records.extend(records.values())
+        name, content = (job.name, job.digest) if answers else (None, None)
+        self.events.append(event_row(envelope, records, name, content))
+
+
+class Log(LogReads):
+    """Appends and reads events; the same class serves SQLite and PostgreSQL."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[str], str],
+        committed: Callable[[Sequence[Record]], None],
+    ) -> None:
+        """Make a log; `committed` is told of each commit's records before any receipt is given."""
+        super().__init__(database)
+        self._now = now
+        self._new_id = new_id
+        self._committed = committed
+        self._lane = Lane(self._write)
+
+    async def run(self) -> None:
+        """Write what is appended until cancelled."""
+        await self._lane.run()
+
+    async def idle(self) -> None:
+        """Return when everything that was appended has its answer."""
+        await self._lane.idle()
+
+    async def append(
+        self, case: str, command: Command, by: Principal, key: str, *, echo: bool = True
+    ) -> Receipt:
+        """Let the command happen, and return when what it did is durable.
+
+        Raises:
+            Rejected: a rule of the room forbids it, or `key` was used for something else.
+            Unavailable: it is not known to be stored; the same key may be sent again.
+
+        """
+        job = _Job(case, command, by, key, echo, asyncio.get_running_loop().create_future())
+        if not self._lane.put(job):
+            raise Unavailable("Too much waits to be stored. Try again in a moment.")
+        return await job.answer
+
+    async def _write(self, jobs: list[_Job]) -> None:
+        try:
+            batch = await self._database.write(lambda connection: self._commit(connection, jobs))
+        except RoomError as error:
+            for job in jobs:
+                job.refuse(error)
+        except Exception as error:
+            # One bad apple must not spoil what other rooms wrote in the same moment. An
+            # IntegrityError means that another process took a number or a name first: on the
+            # next try its row is there to be seen.
+            if len(jobs) > 1:
+                for job in jobs:
+                    await self._write([job])
+                return
+            conflict = isinstance(error, IntegrityError)
+            logger.exception("append_failed", case=jobs[0].case, conflict=conflict)
+            jobs[0].refuse(Unavailable() if conflict else error)
+        else:
+            self._committed(batch.records)
+            for job, receipt in batch.answers:
+                job.accept(receipt)
+            for job, refusal in batch.refusals:
+                job.refuse(refusal)
+
+    def _commit(self, connection: Connection, jobs: list[_Job]) -> _Batch:
+        states = _locked(connection, {job.case for job in jobs})
+        batch = _Batch(states, _receipts(connection, jobs))
+        for job in jobs:
+            try:
+                self._append(connection, batch, job)
+            except RoomError as error:
+                batch.refusals.append((job, error))
+        _store(connection, batch)
+        return batch
+
+    def _append(self, connection: Connection, batch: _Batch, job: _Job) -> None:
+        receipt = batch.repeat(job)
+        if receipt is None:
+            receipt = self._happen(connection, batch, job)
+            batch.receipts[job.name] = (job.digest, receipt)
+        batch.answers.append((job, receipt))
+
+    def _happen(self, connection: Connection, batch: _Batch, job: _Job) -> Receipt:
+        state = batch.states.get(job.case)
+        try:
+            events = core.decide(state, job.command, job.by)
+        except ValidationError as error:
+            raise Malformed(Code.INVALID, str(error.errors()[0]["msg"])) from error
+        if isinstance(job.command, RegisterPatient):
+            state = self._open(connection, batch, job, job.command)
+        assert state is not None  # noqa: S101 - decide has refused every other command
+        audience = core.audience_of(job.by)
+        receipt: Receipt | None = None
+        for event in events:
+            envelope = core.number(state, event, self._new_id(event.kind), self._now())
+            state = core.evolve(state, envelope)
+            answers = receipt is None and audience in envelope.cursors
+            if answers:
+                receipt = Receipt(job.case, envelope.id, envelope.cursors[audience], envelope.at)
+            batch.add(envelope, job, answers)
+        assert receipt is not None  # noqa: S101 - every command has an event that answers it
+        batch.states[job.case] = state
+        batch.changed.add(job.case)
+        return receipt
+
+    def _open(
+        self, connection: Connection, batch: _Batch, job: _Job, command: RegisterPatient
+    ) -> RoomState:
+        patient = {
+            "tenant": job.by.tenant,
+            "id": command.patient_id,
+            "user_id": command.user_id,
+            "name": command.name,
+            "registered_at": self._now(),
+        }
+        if _is_registered(connection, command, job.by.tenant) or any(
+            _same_patient(patient, other) for other in batch.patients
+        ):
+            raise Rejected(Code.CONFLICT, "This patient is registered already.")
+        batch.patients.append(patient)
+        state = core.opened(job.case, command, job.by.tenant)
+        batch.opened.append(case_row(state))
+        return state
+
+
+_UPDATE: Final = (
+    update(table_of(CaseRow))
+    .where(table_of(CaseRow).c.id == bindparam("case"))
+    .values({column.name: bindparam(column.name) for column in CASE_COLUMNS if column.name != "id"})
+)
+
+
+def _locked(connection: Connection, cases: set[str]) -> dict[str, RoomState]:
+    """Read and lock the rooms; in sorted order, so that two processes cannot lock each other."""
+    query = (
+        select(*CASE_COLUMNS)
+        .where(col(CaseRow.id).in_(sorted(cases)))
+        .order_by(col(CaseRow.id))
+        .with_for_update()
+    )
+    return {row.id: state_of(row) for row in connection.execute(query)}
+
+
+def _receipts(connection: Connection, jobs: Sequence[_Job]) -> dict[str, tuple[str, Receipt]]:
+    """Find the receipts of commands that were given before."""
+    audiences = {job.name: core.audience_of(job.by) for job in jobs}
+    query = select(
+        col(EventRow.idempotency),
+        col(EventRow.digest),
+        col(EventRow.case_id),
+        col(EventRow.id),
+        col(EventRow.staff_seq),
+        col(EventRow.patient_seq),
+        col(EventRow.at),
+    ).where(col(EventRow.idempotency).in_(list(audiences)))
+    receipts = {}
+    for row in connection.execute(query):
+        to_patient = audiences[row.idempotency] is Audience.PATIENT
+        cursor = Cursor(row.patient_seq if to_patient else row.staff_seq, tag_of(row.id))
+        receipts[row.idempotency] = (row.digest, Receipt(row.case_id, row.id, cursor, row.at))
+    return receipts
+
+
+def _is_registered(connection: Connection, command: RegisterPatient, tenant: str) -> bool:
+    same: ColumnElement[bool] = col(PatientRow.id) == command.patient_id
+    if command.user_id is not None:
+        same |= col(PatientRow.user_id) == command.user_id
+    query = select(col(PatientRow.id)).where(col(PatientRow.tenant) == tenant, same)
+    return (connection.execute(query)).first() is not None
+
+
+def _same_patient(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    if one["tenant"] != other["tenant"]:
+        return False
+    same_user = one["user_id"] is not None and one["user_id"] == other["user_id"]
+    return bool(same_user or one["id"] == other["id"])
+
+
+def _store(connection: Connection, batch: _Batch) -> None:
+    for row, values in (
+        (PatientRow, batch.patients),
+        (CaseRow, batch.opened),
+        (EventRow, batch.events),
+    ):
+        if values:
+            connection.execute(insert(table_of(row)), values)
+    if batch.changed:
+        rows = [case_row(batch.states[case]) for case in sorted(batch.changed)]
+        connection.execute(_UPDATE, [{"case": row.pop("id"), **row} for row in rows])

@@ -1,0 +1,205 @@
+"""Reading the log: the views of its two audiences.
+
+Invariant: whoever continues after a cursor is told when that cursor does not stand in this log.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, select
+from sqlmodel import col
+
+from rooms.core import RoomState
+from rooms.cursor import START, Cursor, tag_of
+from rooms.database import Database
+from rooms.encoding import Record
+from rooms.errors import CursorLost, ResetReason
+from rooms.events import Audience
+from rooms.rows import CASE_COLUMNS, state_of
+from rooms.tables import CaseRow, EventRow, PatientRow
+
+PAGE: Final = 100
+"""Events read at once when a reader catches up."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """An event of the timeline: its channel and its `event` frame."""
+
+    channel: str
+    frame: str
+
+
+class LogReads:
+    """The reading half of the log; every method raises `Unavailable` if it cannot be read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def state(self, case: str) -> RoomState | None:
+        """Give the newest state of a case, or None if there is no such case."""
+        row = await self._first(select(*CASE_COLUMNS).where(col(CaseRow.id) == case))
+        return None if row is None else state_of(row)
+
+    async def heads(self, cases: Sequence[str]) -> dict[str, dict[Audience, Cursor]]:
+        """Give the last cursor of each audience, for each of the cases that exists."""
+        return await self._database.read(lambda connection: _heads(connection, cases))
+
+    async def read(
+        self, case: str, audience: Audience, after: Cursor, limit: int = PAGE, kind: str = ""
+    ) -> list[Record]:
+        """Read the next events of the audience's view, in order, at most `limit`.
+
+        Raises:
+            CursorLost: `after` does not stand in this log.
+
+        """
+        view = _VIEWS[audience]
+        query = _view(case, audience).where(view.seq > after.seq).order_by(view.seq).limit(limit)
+        if kind:
+            query = query.where(col(EventRow.kind) == kind)
+
+        def work(connection: Connection) -> list[Record]:
+            _verify(connection, case, audience, after)
+            return _records(case, audience, after, connection.execute(query).all())
+
+        return await self._database.read(work)
+
+    async def read_before(
+        self, case: str, audience: Audience, before: int | None, limit: int
+    ) -> list[Record]:
+        """Read the last events below the `seq` `before` (None: of all), in order."""
+        view = _VIEWS[audience]
+        query = _view(case, audience).order_by(view.seq.desc()).limit(limit)
+        if before is not None:
+            query = query.where(view.seq < before)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return _records(case, audience, START, rows[::-1])
+
+    async def verify(self, case: str, audience: Audience, cursor: Cursor) -> None:
+        """Check that a cursor stands in this log.
+
+        Raises:
+            CursorLost: it does not.
+
+        """
+        await self._database.read(lambda connection: _verify(connection, case, audience, cursor))
+
+    async def cursor_at(self, case: str, audience: Audience, seq: int) -> Cursor | None:
+        """Give the cursor of the event at `seq` of the audience's view; None: there is none."""
+        return await self._database.read(
+            lambda connection: _cursor_at(connection, case, audience, seq)
+        )
+
+    async def staff_seq(self, case: str, patient_seq: int) -> int | None:
+        """Translate a `seq` of the patient's view to the staff's."""
+        query = select(col(EventRow.staff_seq)).where(
+            col(EventRow.case_id) == case, col(EventRow.patient_seq) == patient_seq
+        )
+        row = await self._first(query)
+        return None if row is None else int(row[0])
+
+    async def has_message(self, case: str, audience: Audience, message_id: str) -> bool:
+        """Tell whether the audience can see a message of this id in the case."""
+        query = _view(case, audience).where(
+            col(EventRow.id) == message_id, col(EventRow.kind) == "message"
+        )
+        return await self._first(query) is not None
+
+    async def timeline(
+        self, case: str, audience: Audience, channels: Sequence[str], before: int | None, limit: int
+    ) -> list[TimelineEntry]:
+        """Read events of these channels (none named: of all), the newest first."""
+        view = _VIEWS[audience]
+        channel = col(EventRow.channel)
+        query = (
+            select(channel, view.frame)
+            .where(col(EventRow.case_id) == case, view.seq.is_not(None), channel.is_not(None))
+            .order_by(view.seq.desc())
+            .limit(limit)
+        )
+        if channels:
+            query = query.where(channel.in_(channels))
+        if before is not None:
+            query = query.where(view.seq < before)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [TimelineEntry(row[0], row[1]) for row in rows]
+
+    async def patient_of(self, tenant: str, user_id: str) -> str | None:
+        """Give the id of the patient whose own user this is."""
+        query = select(col(PatientRow.id)).where(
+            col(PatientRow.tenant) == tenant, col(PatientRow.user_id) == user_id
+        )
+        row = await self._first(query)
+        return None if row is None else str(row[0])
+
+    async def _first(self, query: Select[Any]) -> Row[Any] | None:
+        return await self._database.read(lambda connection: connection.execute(query).first())
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The columns of one audience."""
+
+    seq: Any
+    frame: Any
+
+
+_VIEWS: Final = {
+    Audience.STAFF: _View(col(EventRow.staff_seq), col(EventRow.staff_frame)),
+    Audience.PATIENT: _View(col(EventRow.patient_seq), col(EventRow.patient_frame)),
+}
+
+
+def _view(case: str, audience: Audience) -> Select[Any]:
+    view = _VIEWS[audience]
+    return select(col(EventRow.id), col(EventRow.kind), view.seq, view.frame).where(
+        col(EventRow.case_id) == case, view.seq.is_not(None)
+    )
+
+
+def _heads(connection: Connection, cases: Sequence[str]) -> dict[str, dict[Audience, Cursor]]:
+    heads = {}
+    for start in range(0, len(cases), 500):
+        query = select(
+            col(CaseRow.id),
+            col(CaseRow.staff_seq),
+            col(CaseRow.staff_tag),
+            col(CaseRow.patient_seq),
+            col(CaseRow.patient_tag),
+        ).where(col(CaseRow.id).in_(cases[start : start + 500]))
+        for row in connection.execute(query):
+            heads[row[0]] = {
+                Audience.STAFF: Cursor(row[1], row[2]),
+                Audience.PATIENT: Cursor(row[3], row[4]),
+            }
+    return heads
+
+
+def _verify(connection: Connection, case: str, audience: Audience, cursor: Cursor) -> None:
+    found = _cursor_at(connection, case, audience, cursor.seq)
+    if found is None:
+        raise CursorLost(ResetReason.AHEAD)
+    if found != cursor:
+        raise CursorLost(ResetReason.MISMATCH)
+
+
+def _cursor_at(connection: Connection, case: str, audience: Audience, seq: int) -> Cursor | None:
+    if seq == 0:
+        return START
+    query = select(col(EventRow.id)).where(
+        col(EventRow.case_id) == case, _VIEWS[audience].seq == seq
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Cursor(seq, tag_of(row[0]))
+
+
+def _records(case: str, audience: Audience, after: Cursor, rows: Sequence[Any]) -> list[Record]:
+    records = []
+    previous = after
+    for row in rows:
+        cursor = Cursor(row[2], tag_of(row[0]))
+        records.append(Record(case, audience, cursor, previous, row[1], row[3]))
+        previous = cursor
+    return records

@@ -1,0 +1,346 @@
+"""Rooms: the only door through which the edges reach a room.
+
+One way in: `handle` takes every command. One way out: `join` gives every reader its subscription.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from auth.principal import Principal
+from rooms import core
+from rooms.broker import Broker, Hint
+from rooms.commands import Command, SendMessage
+from rooms.core import RoomState
+from rooms.cursor import START, Cursor
+from rooms.database import Database
+from rooms.encoding import Record, Signal, to_json
+from rooms.errors import Code, CursorLost, Rejected, ResetReason, forbidden
+from rooms.events import Audience, Status
+from rooms.feed import Feed, Reader, Subscription, audit
+from rooms.log import Log, Receipt
+from rooms.presence import Presence
+from rooms.reads import TimelineEntry
+
+AUDIT_EVERY: Final = 5.0
+"""Seconds between two comparisons of the feeds with the log."""
+MISSED: Final = 50
+"""Most events in a `stale` answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A reader that is registered and not yet started: call `subscription.start(start)`."""
+
+    state: RoomState
+    subscription: Subscription
+    start: Cursor
+    """After which event the reader begins."""
+    head: Cursor
+    resumed: bool
+    """The reader's own cursor was honoured."""
+    reset: ResetReason | None
+    """Why it was not, if it had one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events of one audience's view, in order, as `event` frames."""
+
+    frames: list[str]
+    cursor: Cursor
+    """Where the next page begins."""
+    more: bool
+
+
+class Rooms:
+    """Every room of this process, over one log and one broker."""
+
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[str], str],
+        audit_every: float = AUDIT_EVERY,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._new_id = new_id
+        self._audit_every = audit_every
+        self._feeds: dict[str, Feed] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self.committed = 0
+        """Events that this process has committed."""
+        self.presence = Presence()
+        self.log = Log(database, now=now, new_id=new_id, committed=self._ring)
+        broker.attach(self._receive)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the database and own every task of the rooms; what was acknowledged is stored."""
+        await self._database.create()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                own = [tasks.create_task(self.log.run()), tasks.create_task(self._audit())]
+                yield
+                await self.log.idle()
+                for task in own:
+                    task.cancel()
+        finally:
+            self._tasks = None
+            await self._database.close()
+
+    # In.
+
+    async def identify(self, by: Principal) -> Principal:
+        """Find the patient behind a user whose token does not name one."""
+        if by.is_staff or by.patient_id is not None:
+            return by
+        return replace(by, patient_id=await self.log.patient_of(by.tenant, by.id))
+
+    async def enter(self, case: str, by: Principal) -> RoomState:
+        """Check the right to a case, and give its state.
+
+        Raises:
+            Rejected: there is no such case, or no right to it; the two are one answer.
+
+        """
+        state = await self.log.state(case)
+        if state is None or not core.may_enter(state, by):
+            raise forbidden()
+        return state
+
+    async def handle(
+        self, case: str, command: Command, by: Principal, key: str, *, echo: bool = True
+    ) -> Receipt:
+        """Let a command happen, and return when what it did is durable.
+
+        The same `key` of the same sender gets the first receipt again. `echo` shows the key in
+        the event, so that the author's clients recognise their own message.
+
+        Raises:
+            Malformed: it is not what its kind of event may hold.
+            Rejected: a rule of the room forbids it, or `key` was used for something else.
+            Unavailable: it is not known to be stored; the same key may be sent again.
+
+        """
+        if isinstance(command, SendMessage) and command.reply_to is not None:
+            await self._check_reply(case, command.reply_to, by)
+        try:
+            return await self.log.append(case, command, by, key, echo=echo)
+        except Rejected as error:
+            if error.code is Code.STALE and isinstance(command, SendMessage):
+                missed = await self._missed(case, command.seen or 0)
+                raise Rejected(error.code, error.message, {"missed": missed}) from error
+            raise
+
+    def new_case(self) -> str:
+        return self._new_id("case")
+
+    # Out.
+
+    async def join(
+        self,
+        case: str,
+        by: Principal,
+        audience: Audience,
+        reader: Reader,
+        *,
+        after: Cursor | None,
+        tail: int,
+    ) -> Joined:
+        """Register a reader after its cursor, or at the last `tail` events if it has none.
+
+        Whatever happens from now on, the subscription will hand it on: without hole or double.
+
+        Raises:
+            Rejected: no right to the case, or the case is archived.
+            Unavailable: the log cannot be read.
+
+        """
+        state = await self.enter(case, by)
+        if state.status is Status.ARCHIVED:
+            raise Rejected(Code.CLOSED, "This case is archived.")
+        stream = self._feed(case).stream(audience)
+        subscription = stream.subscribe(reader, by.id)
+        try:
+            head = await stream.locate()
+            reset = None if after is None else await self._reset_reason(case, audience, after)
+            resumed = after is not None and reset is None
+            if after is None or reset is not None:
+                after = await self._tail(case, audience, head, tail)
+        except BaseException:
+            subscription.close()
+            raise
+        return Joined(state, subscription, after, head, resumed, reset)
+
+    def head(self, case: str, audience: Audience) -> Cursor:
+        """Give the last event that the readers of a joined room have here."""
+        return self._feeds[case].head(audience)
+
+    async def page(
+        self, case: str, audience: Audience, after: Cursor, limit: int, kind: str = ""
+    ) -> Page:
+        """Read the events after a cursor.
+
+        Raises:
+            CursorLost: the cursor does not stand in this log.
+
+        """
+        records = await self.log.read(case, audience, after, limit + 1, kind)
+        more = len(records) > limit
+        records = records[:limit]
+        cursor = records[-1].cursor if records else after
+        return Page([record.frame for record in records], cursor, more)
+
+    async def history(
+        self, case: str, audience: Audience, before: int | None, limit: int, max_bytes: int
+    ) -> Page:
+        """Read the last events below `before`, in order; fewer if they are larger than `max_bytes`.
+
+        `more` tells whether there are events below these.
+        """
+        records = await self.log.read_before(case, audience, before, limit)
+        kept: list[Record] = []
+        size = 0
+        for record in reversed(records):
+            size += len(record.frame.encode())
+            if kept and size > max_bytes:
+                break
+            kept.append(record)
+        kept.reverse()
+        first = kept[0].cursor if kept else START
+        return Page([record.frame for record in kept], first, first.seq > 1)
+
+    async def timeline(
+        self, case: str, by: Principal, channels: Sequence[str], before: int | None, limit: int
+    ) -> list[TimelineEntry]:
+        """Read what was said on all channels, the newest first."""
+        return await self.log.timeline(case, core.audience_of(by), channels, before, limit)
+
+    # Signals.
+
+    def typing(self, case: str, by: Principal, on: bool, in_note: bool) -> None:
+        """Tell that somebody types. Patients never learn that a note is being typed."""
+        who = {"type": core.actor_of(by).type.value, "name": by.name}
+        frame = {"type": "typing", "case": case, "who": who, "on": on}
+        where = "note" if in_note else "message"
+        self._signal(case, Audience.STAFF, {**frame, "in": where}, by)
+        if not in_note:
+            self._signal(case, Audience.PATIENT, frame, by)
+
+    async def read(self, case: str, by: Principal, seq: int) -> None:
+        """Tell how far somebody has read: a patient to everybody, staff to staff only.
+
+        Raises:
+            Rejected: there is no such event in the reader's own numbering.
+
+        """
+        who = {"type": core.actor_of(by).type.value, "name": by.name}
+        frame = {"type": "read", "case": case, "who": who, "seq": seq}
+        audience = core.audience_of(by)
+        if await self.log.cursor_at(case, audience, seq) is None:
+            raise Rejected(Code.NOT_FOUND, f"There is no event {seq} here.")
+        staff_seq: int | None = seq
+        if audience is Audience.PATIENT:
+            staff_seq = await self.log.staff_seq(case, seq)
+            self._signal(case, Audience.PATIENT, frame, by)
+        self._signal(case, Audience.STAFF, {**frame, "seq": staff_seq or 0}, by)
+
+    def arrive(self, case: str, connection: str, by: Principal) -> None:
+        """Note that a connection of this principal is in the room, and tell the others."""
+        if self.presence.enter(case, connection, by):
+            self._signal(case, Audience.STAFF, self.presence_frame(case), by)
+
+    def depart(self, case: str, connection: str) -> None:
+        if self.presence.leave(case, connection):
+            self._signal(case, Audience.STAFF, self.presence_frame(case))
+
+    def presence_frame(self, case: str) -> dict[str, Any]:
+        """Give the `presence` frame of staff."""
+        present = self.presence.present(case)
+        return {
+            "type": "presence",
+            "case": case,
+            "patient": "online" if present.patient else "offline",
+            "viewers": [{"id": id, "name": name} for id, name in present.viewers],
+        }
+
+    def patient_presence_frame(self, state: RoomState) -> dict[str, Any]:
+        """Give the `presence` frame of patients: only who leads their case is their business."""
+        viewers = dict(self.presence.present(state.case).viewers)
+        return {
+            "type": "presence",
+            "case": state.case,
+            "coordinator": state.owner_name,
+            "online": state.owner_id is not None and state.owner_id in viewers,
+        }
+
+    # Inside.
+
+    def _signal(
+        self, case: str, audience: Audience, frame: dict[str, Any], by: Principal | None = None
+    ) -> None:
+        self._broker.publish(
+            [Signal(case, audience, to_json(frame), None if by is None else by.id)]
+        )
+
+    def _ring(self, records: Sequence[Record]) -> None:
+        self.committed += sum(record.audience is Audience.STAFF for record in records)
+        self._broker.publish(records)
+
+    def _receive(self, hint: Hint) -> None:
+        feed = self._feeds.get(hint.case)
+        if feed is not None:
+            feed.receive(hint)
+
+    def _feed(self, case: str) -> Feed:
+        feed = self._feeds.get(case)
+        if feed is None:
+            feed = self._feeds[case] = Feed(case, self.log, self._spawn, self._forget)
+        return feed
+
+    def _forget(self, feed: Feed) -> None:
+        self._feeds.pop(feed.case, None)
+
+    def _spawn(self, work: Any) -> None:
+        assert self._tasks is not None  # noqa: S101 - readers exist only while rooms are running
+        self._tasks.create_task(work)
+
+    async def _audit(self) -> None:
+        while True:
+            await asyncio.sleep(self._audit_every)
+            if self._feeds:
+                await audit(self.log, list(self._feeds.values()))
+
+    async def _reset_reason(
+        self, case: str, audience: Audience, after: Cursor
+    ) -> ResetReason | None:
+        try:
+            await self.log.verify(case, audience, after)
+        except CursorLost as lost:
+            return lost.reason
+        return None
+
+    async def _tail(self, case: str, audience: Audience, head: Cursor, tail: int) -> Cursor:
+        found = await self.log.cursor_at(case, audience, max(head.seq - tail, 0))
+        return START if found is None else found
+
+    async def _check_reply(self, case: str, message_id: str, by: Principal) -> None:
+        await self.enter(case, by)
+        if not await self.log.has_message(case, core.audience_of(by), message_id):
+            raise Rejected(Code.NOT_FOUND, "There is no message with the id of `reply_to` here.")
+
+    async def _missed(self, case: str, seen: int) -> list[Any]:
+        cursor = await self.log.cursor_at(case, Audience.STAFF, seen)
+        if cursor is None:
+            return []
+        page = await self.page(case, Audience.STAFF, cursor, MISSED)
+        return [json.loads(frame) for frame in page.frames]

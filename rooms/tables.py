@@ -1,0 +1,87 @@
+"""The rows of the database. Only the log reads and writes them."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import DateTime, Dialect, Index, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time, aware and in UTC, also on SQLite, which forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class CaseRow(SQLModel, table=True):
+    """A case: the newest state of its room."""
+
+    __tablename__ = "case_state"
+
+    id: str = Field(primary_key=True)
+    tenant: str
+    patient_id: str
+    patient_name: str
+    status: str
+    control: str
+    owner_id: str | None = None
+    owner_name: str | None = None
+    staff_seq: int
+    staff_tag: str
+    patient_seq: int
+    patient_tag: str
+    last_message_seq: int
+    last_message_by: str | None = None
+    last_other_seq: int
+    last_message_at: datetime | None = Field(default=None, sa_type=Instant)
+
+    __table_args__ = (Index("case_state_patient", "tenant", "patient_id"),)
+
+
+class EventRow(SQLModel, table=True):
+    """An event of a case, with the frames that readers get of it."""
+
+    __tablename__ = "event"
+
+    case_id: str = Field(primary_key=True)
+    staff_seq: int = Field(primary_key=True)
+    patient_seq: int | None = None
+    """None: patients do not see it."""
+    id: str = Field(unique=True)
+    at: datetime = Field(sa_type=Instant)
+    kind: str
+    channel: str | None = None
+    """Its channel in the timeline; None: it is not in the timeline."""
+    idempotency: str | None = Field(default=None, unique=True)
+    """Names the command that wrote it: who, in which case, by which key."""
+    digest: str | None = None
+    """Names the content of that command."""
+    staff_frame: str
+    patient_frame: str | None = None
+
+    __table_args__ = (
+        UniqueConstraint("case_id", "patient_seq"),
+        {"sqlite_with_rowid": False},
+    )
+
+
+class PatientRow(SQLModel, table=True):
+    """A registered patient."""
+
+    __tablename__ = "patient"
+
+    tenant: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    user_id: str | None = None
+    """The `sub` of the patient's own tokens."""
+    name: str
+    registered_at: datetime = Field(sa_type=Instant)
+
+    __table_args__ = (UniqueConstraint("tenant", "user_id"),)
