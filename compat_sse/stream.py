@@ -82,7 +82,7 @@ class Outbox:
     def __init__(self, codec: Codec, limit: int = LIMIT) -> None:
         self.codec = codec
         self.greet: Callable[[Cursor], bytes] | None = None
-        """Makes what is said once, when the reader becomes live for the first time."""
+        """Makes what is written once, when the reader becomes live for the first time."""
         self.ended = False
         self._limit = limit
         self._waiting: list[bytes] = []
@@ -98,10 +98,10 @@ class Outbox:
         return self._size < self._limit
 
     def live(self, position: Cursor) -> None:
-        greeting = b"" if self.greet is None else self.greet(position)
-        self.greet = None
-        if greeting:
-            self.write(greeting)
+        if self.greet is not None:
+            # If this fills the outbox, the next write tells: it is but a few hundred bytes.
+            self.write(self.greet(position))
+            self.greet = None
 
     def cut(self, reason: Cut) -> None:
         # The client is told the reason when it comes back: by 410 or by a reset.
@@ -165,7 +165,7 @@ class EventStream:
         """End the stream; a peer that does not take what is being sent is dropped `within`."""
         self._outbox.end()
         self._stall = min(self._stall, within)
-        if self._sending is not None:
+        if self._sending is not None and not self._sending.expired():
             self._sending.reschedule(asyncio.get_running_loop().time() + self._stall)
 
     async def _serve(

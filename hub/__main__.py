@@ -35,7 +35,7 @@ def serve() -> None:
     configure_logs(settings.log_level)
     hub = Hub(settings)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
-    config = server_config(create_app(hub), host=settings.host, port=settings.port)
+    config = server_config(create_app(hub), settings)
     HubServer(config, hub, greet).run()
     sys.exit(1 if hub.failed else 0)
 

@@ -36,7 +36,7 @@ logger = structlog.get_logger()
 class Registration(BaseModel):
     """A patient to be registered; the hub makes an id if none is given."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     name: Name
     patient_id: Id | None = None
@@ -49,7 +49,7 @@ class EventsQuery(BaseModel):
 
     after: Annotated[str, Field(description="a cursor; `0.0` for everything")] = "0.0"
     limit: Annotated[int, Field(ge=1, le=500)] = 100
-    kind: Annotated[Text, Field(max_length=64)] = ""
+    kind: Annotated[Text, Field(max_length=64, description=f"one of {', '.join(KINDS)}")] = ""
 
 
 class TimelineQuery(BaseModel):

@@ -24,7 +24,9 @@ Flag = Annotated[bool, Field(strict=True)]
 class ClientFrame(BaseModel):
     """A frame that a client may send; its `key` comes back in the answer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, use_attribute_docstrings=True
+    )
 
     key: Key | None = None
 
@@ -160,6 +162,8 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
 
     """
     try:
+        # Given bytes, Python would guess UTF-16 and UTF-32, and let lone surrogates through.
+        text = text if isinstance(text, str) else text.decode()
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -193,6 +197,8 @@ def explain(error: ValidationError) -> str:
     """Say in one line which member is wrong, and why; the value itself is not repeated."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the object"
+    # A part may be a name that the client made up, and this line is also for terminals.
+    where = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in where)
     return f"{where}: {first['msg']}."[:500]
 
 

@@ -72,9 +72,10 @@ class Connection:
     """A socket of one principal in one room; a `rooms.feed.Reader`."""
 
     __slots__ = (
+        "_asked_at",
         "_clocks",
+        "_cut",
         "_drained",
-        "_heard_at",
         "_limits",
         "_ponged",
         "_sent_at",
@@ -125,7 +126,11 @@ class Connection:
         self._signals: TokenBucket | None = None
         self._throttled = 0
         self._ponged = False
-        self._sent_at = self._heard_at = clocks.tick
+        self._asked_at: float | None = None
+        """When the first ping was sent that nothing came after."""
+        self._cut: Cut | None = None
+        """Why the feed has let go of this reader, whose own frame is still being handled."""
+        self._sent_at = clocks.tick
         self.due = clocks.tick + limits.heartbeat
         """When `sweep` has something to look at."""
 
@@ -153,6 +158,9 @@ class Connection:
         self.on_live()
 
     def cut(self, reason: Cut) -> None:
+        if self.busy:
+            self._cut = reason
+            return
         messages = {
             Cut.CONTINUITY: "The history changed. Resume from your last cursor.",
             Cut.ARCHIVED: "This case was archived.",
@@ -164,11 +172,17 @@ class Connection:
         """Say goodbye and close; harmless if that was done already."""
         if self.closed:
             return
-        self.send(Goodbye(code=code, reason=reason, reconnect=code.reconnect, in_ms=in_ms))
         self.closed = True
+        goodbye = Goodbye(code=code, reason=reason, reconnect=code.reconnect, in_ms=in_ms)
+        self._socket.write(text_message(goodbye.text()))
+        self._release()
+        self._socket.close(code, reason)
+
+    def _release(self) -> None:
         if self.subscription is not None:
             self.subscription.close()
-        self._socket.close(code, reason)
+        if self._drained is not None:
+            self._drained.set()
 
     # What the transport tells.
 
@@ -187,6 +201,12 @@ class Connection:
         if self.subscription is not None:
             self.subscription.resume()
 
+    def lost(self) -> None:
+        """Note that the peer is gone: nothing waits for it; what it had sent is still done."""
+        self._writable = True
+        self._stalled = None
+        self._release()
+
     async def drained(self) -> None:
         """Wait until the transport has room: only then may the next answer be made."""
         if self._writable or self.closed:
@@ -197,8 +217,15 @@ class Connection:
     # In.
 
     def heard(self) -> None:
-        """Note a sign of life."""
-        self._heard_at = self._clocks.tick
+        """Note a sign of life: a frame, which is about to be handled."""
+        self.busy = True
+        self._asked_at = None
+
+    def answered(self) -> None:
+        """Note that the frame was handled; what had to wait for its answer happens now."""
+        self.busy = False
+        if self._cut is not None:
+            self.cut(self._cut)
 
     def ponged(self) -> None:
         """Note that this client answers pings: from now on it must."""
@@ -262,12 +289,14 @@ class Connection:
     def _sweep_heartbeat(self, now: float) -> None:
         if self.closed or self.head is None:
             return
-        if self._ponged and now - self._heard_at > 2 * self._limits.heartbeat:
+        heartbeat = self._limits.heartbeat
+        if self._ponged and self._asked_at is not None and now - self._asked_at >= 2 * heartbeat:
             self.end(CloseCode.HEARTBEAT, "You did not answer. Resume from your last cursor.")
             return
-        if now - self._sent_at >= self._limits.heartbeat:
+        if now - self._sent_at >= heartbeat:
             self.send(PingFrame(cursor=str(self.head())))
-        self._wake_at(self._sent_at + self._limits.heartbeat)
+            self._asked_at = now if self._asked_at is None else self._asked_at
+        self._wake_at(self._sent_at + heartbeat)
 
     def _wake_at(self, when: float) -> None:
         self.due = min(self.due, when)

@@ -16,16 +16,20 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
+from hub.settings import Settings
+
 HANDSHAKE_S: Final = 2.0
 """How long a peer has to answer a close frame."""
 
 
 class Listener(Protocol):
-    """Who is told whether the transport takes more."""
+    """Who is told what becomes of the transport."""
 
     def paused(self) -> None: ...
 
     def resumed(self) -> None: ...
+
+    def lost(self) -> None: ...
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -53,6 +57,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
+        if self.read_paused:
+            # The endpoint reads no more, and the answer of the peer must be read.
+            self.read_paused = False
+            self.transport.resume_reading()
         self.close_timer = self.loop.call_later(HANDSHAKE_S, self.transport.abort)
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
 
@@ -68,6 +76,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self.listener is not None:
             self.listener.resumed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.listener is not None:
+            self.listener.lost()
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
@@ -139,12 +152,17 @@ class HubServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server_config(app: Any, **options: Any) -> uvicorn.Config:
-    """Give the uvicorn settings of a hub; `options` are added to them."""
+def server_config(app: Any, settings: Settings) -> uvicorn.Config:
+    """Give the uvicorn settings of a hub."""
     return uvicorn.Config(
         app,
+        host=settings.host,
+        port=settings.port,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         http=HttpProtocol,
         ws=WebSocketProtocol,
+        ws_max_size=settings.max_frame,
+        ws_ping_interval=settings.heartbeat_s,
         # Deflate costs 40 KiB a socket and twice the CPU.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
@@ -153,5 +171,4 @@ def server_config(app: Any, **options: Any) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         log_config=None,
-        **options,
     )

@@ -105,6 +105,11 @@ class RoomDoor:
                 await self._converse(websocket, connection, joined)
         except _Gone:
             pass
+        except Exception:
+            if connection is None:
+                raise
+            logger.exception("socket_failed", conn=connection.id, case=connection.case)
+            connection.end(CloseCode.INTERNAL, "Something failed here. Come back and resume.")
         finally:
             if connection is not None:
                 self._leave(connection)
@@ -196,11 +201,12 @@ class RoomDoor:
             connection.end(CloseCode.INTERNAL, error.message)
         while not connection.closed:
             text = await _receive(websocket)
-            connection.busy = True
             connection.heard()
             await connection.drained()
+            if connection.closed:
+                break
             await self._take(connection, text)
-            connection.busy = False
+            connection.answered()
             if self._manager.draining:
                 self._manager.send_away(connection)
 
@@ -227,6 +233,8 @@ class RoomDoor:
             else:
                 await self._handle(connection, frame)
         except RoomError as error:
+            if isinstance(error, Malformed):
+                connection.throttle(False)
             self._refuse(connection, error, key)
         except Exception:
             logger.exception("frame_failed", conn=connection.id, case=connection.case)

@@ -16,7 +16,7 @@ append transaction, so two processes cannot decide on the same state.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from auth.principal import Principal, Role
 from rooms.commands import Command, RegisterPatient, SendMessage, SetStatus, WriteNote
@@ -108,18 +108,18 @@ def decide(state: RoomState | None, command: Command, by: Principal) -> tuple[Ev
 
 def evolve(state: RoomState, envelope: Envelope) -> RoomState:
     """Apply one event of the log."""
-    state = replace(
-        state,
-        staff=envelope.cursors[Audience.STAFF],
-        patient=envelope.cursors.get(Audience.PATIENT, state.patient),
-    )
+    changes: dict[str, Any] = {
+        "staff": envelope.cursors[Audience.STAFF],
+        "patient": envelope.cursors.get(Audience.PATIENT, state.patient),
+    }
     match envelope.event.payload:
         case Message():
-            return _with_message(state, envelope)
+            changes |= _new_message(state, envelope)
         case StatusChange(to=status):
-            return replace(state, status=status)
+            changes["status"] = status
         case _:
-            return state
+            pass
+    return replace(state, **changes)
 
 
 def opened(case: str, command: RegisterPatient, tenant: str) -> RoomState:
@@ -201,14 +201,12 @@ def _require_seen(state: RoomState, seen: int, by: Principal) -> None:
         )
 
 
-def _with_message(state: RoomState, envelope: Envelope) -> RoomState:
+def _new_message(state: RoomState, envelope: Envelope) -> dict[str, Any]:
     sender = envelope.event.actor.id
-    return replace(
-        state,
-        last_message_seq=envelope.cursors[Audience.STAFF].seq,
-        last_message_by=sender,
-        last_other_seq=(
-            state.last_other_seq if sender == state.last_message_by else state.last_message_seq
-        ),
-        last_message_at=envelope.at,
-    )
+    same = sender == state.last_message_by
+    return {
+        "last_message_seq": envelope.cursors[Audience.STAFF].seq,
+        "last_message_by": sender,
+        "last_other_seq": state.last_other_seq if same else state.last_message_seq,
+        "last_message_at": envelope.at,
+    }

@@ -5,7 +5,7 @@ Invariant: what is encoded here depends on the audience, never on the connection
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rooms.cursor import Cursor
 from rooms.events import Audience, Envelope, SenderType
@@ -16,8 +16,8 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+"""Write JSON without blanks; NaN and Infinity raise ValueError."""
 
 
 def event_json(envelope: Envelope, audience: Audience, key: str | None) -> str:

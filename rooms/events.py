@@ -79,7 +79,9 @@ Body = Annotated[Text, Field(min_length=1, max_length=10_000)]
 class Payload(BaseModel):
     """What an event says; frozen, and nothing but what its kind declares."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class Card(Payload):

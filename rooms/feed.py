@@ -283,18 +283,27 @@ class Stream:
         """Deliver from the log what was heard of and did not come."""
         try:
             while self.position.seq < self._newest:
+                heard = self._newest
                 records = await self.read(self.position)
                 for record in records:
                     if record.previous == self.position:
                         self._deliver(record)
-                if not records:
+                if not records and self._newest == heard:
                     # The log has less than was heard of. If it went back in time, an audit tells.
                     self._newest = self.position.seq
+                    self._cut_those_ahead()
         except CursorLost:
             self.lose()
         finally:
             self._repairing = False
         self._nudge()
+
+    def _cut_those_ahead(self) -> None:
+        """Cut the readers that stand where the log, as it is now, does not reach."""
+        for subscription in list(self._behind):
+            if subscription.position.seq > self.position.seq:
+                subscription.reader.cut(Cut.CONTINUITY)
+                subscription.close()
 
     async def _contained(self, work: Coroutine[Any, Any, None]) -> None:
         """Keep a failure within this stream; the next audit tries again."""
@@ -344,7 +353,9 @@ class Feed:
     def check(self, before: dict[Audience, Cursor], heads: dict[Audience, Cursor]) -> None:
         for audience, position in before.items():
             stream = self._streams.get(audience)
-            if stream is not None:
+            # Meanwhile the last reader may have left, and a new one come, for whom a new stream
+            # is being located.
+            if stream is not None and stream.located:
                 stream.check(position, heads.get(audience, START))
 
     def left(self, stream: Stream) -> None:

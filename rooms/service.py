@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
+
 from auth.principal import Principal
 from rooms import core
 from rooms.broker import Broker, Hint
@@ -21,10 +23,12 @@ from rooms.database import Database
 from rooms.encoding import Record, Signal, to_json
 from rooms.errors import Code, CursorLost, Rejected, ResetReason, forbidden
 from rooms.events import Audience, Status
-from rooms.feed import Feed, Reader, Subscription, audit
+from rooms.feed import Cut, Feed, Reader, Subscription, audit
 from rooms.log import Log, Receipt
 from rooms.presence import Presence
 from rooms.reads import TimelineEntry
+
+logger = structlog.get_logger()
 
 AUDIT_EVERY: Final = 5.0
 """Seconds between two comparisons of the feeds with the log."""
@@ -112,7 +116,7 @@ class Rooms:
             Rejected: there is no such case, or no right to it; the two are one answer.
 
         """
-        state = await self.log.state(case)
+        state = await self.log.state(case) if _can_be_id(case) else None
         if state is None or not core.may_enter(state, by):
             raise forbidden()
         return state
@@ -131,6 +135,8 @@ class Rooms:
             Unavailable: it is not known to be stored; the same key may be sent again.
 
         """
+        if not _can_be_id(case):
+            raise forbidden()
         if isinstance(command, SendMessage) and command.reply_to is not None:
             await self._check_reply(case, command.reply_to, by)
         try:
@@ -298,8 +304,14 @@ class Rooms:
 
     def _receive(self, hint: Hint) -> None:
         feed = self._feeds.get(hint.case)
-        if feed is not None:
+        if feed is None:
+            return
+        try:
             feed.receive(hint)
+        except Exception:
+            # What was committed is acknowledged, whatever becomes of one room's readers.
+            logger.exception("feed_failed", case=hint.case)
+            feed.cut(Cut.INTERNAL)
 
     def _feed(self, case: str) -> Feed:
         feed = self._feeds.get(case)
@@ -344,3 +356,8 @@ class Rooms:
             return []
         page = await self.page(case, Audience.STAFF, cursor, MISSED)
         return [json.loads(frame) for frame in page.frames]
+
+
+def _can_be_id(case: str) -> bool:
+    """Tell whether a database can be asked for this id; one that cannot hold it would fail."""
+    return len(case) <= 128 and case.isprintable()

@@ -210,7 +210,7 @@ async def running_hub(
     """
     made = Settings(dev=True, port=0, data_dir=folder, **settings)
     hub = Hub(made, **(dependencies or {}))
-    server = HubServer(server_config(create_app(hub), host="127.0.0.1", port=0), hub)
+    server = HubServer(server_config(create_app(hub), made), hub)
     listening = asyncio.Event()
 
     async def greet() -> None:

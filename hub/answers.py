@@ -1,0 +1,180 @@
+"""What the HTTP routes take and answer, as models and schemas that describe it."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hub.api import CHANNELS, Registration
+from hub.client_frames import Message, Note, SetStatusFrame
+from hub.json_schema import Schema, wire_schemas
+from hub.server_frames import (
+    CaughtUp,
+    EventFrame,
+    PresenceSignal,
+    ReadSignal,
+    Ready,
+    Reset,
+    TypingSignal,
+)
+from rooms.errors import Code, ResetReason
+from rooms.events import Control, Status
+
+
+class PatientName(BaseModel):
+    """The patient of a case."""
+
+    id: str
+    name: str
+
+
+class CaseSummary(BaseModel):
+    """A case as the caller may know it."""
+
+    case: str
+    status: Status
+    control: Control
+    coordinator: Annotated[str | None, Field(description="the name of the owner")]
+    patient: PatientName
+    last_message_at: str | None
+    head: Annotated[str, Field(description="the cursor of the last event of the caller's view")]
+
+
+class EventsPage(BaseModel):
+    """Events in order; the next page begins at `cursor`."""
+
+    events: list[EventFrame]
+    cursor: str
+    more: bool
+
+
+class TimelineItem(BaseModel):
+    """An event and the channel on which it came."""
+
+    channel: Annotated[str, Field(json_schema_extra={"enum": [*CHANNELS]})]
+    event: EventFrame
+
+
+class Timeline(BaseModel):
+    """What was said, the newest first."""
+
+    entries: list[TimelineItem]
+    more: bool
+
+
+class Stored(BaseModel):
+    """What the request did is durable; this is its event."""
+
+    case: str
+    id: str
+    seq: int
+    cursor: str
+    at: str
+    dup: Annotated[bool, Field(description="the key was sent before; nothing new happened")] = False
+
+
+class Registered(Stored):
+    """The patient is registered, and the case is open."""
+
+    patient_id: str
+
+
+class Problem(BaseModel):
+    """Why the request was refused: a code for programs, a sentence for people, and details."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: Code | Literal["reset"]
+    message: str
+    reason: Annotated[ResetReason | None, Field(description="with `reset`")] = None
+    missed: Annotated[list[EventFrame] | None, Field(description="with `stale`")] = None
+
+
+class Refusal(BaseModel):
+    """An error of a request."""
+
+    error: Problem
+
+
+class StreamProblem(BaseModel):
+    """Why a stream was not opened."""
+
+    code: Literal["SSE_CONNECTION_001"]
+    message: str
+
+
+class StreamRefusal(BaseModel):
+    """An error before the first byte of a stream."""
+
+    error: StreamProblem
+
+
+class StreamState(BaseModel):
+    """The first event of the stream of messages: the state of the case."""
+
+    case: str
+    status: Status
+    control: Control
+    coordinator: Annotated[str | None, Field(description="the name of the owner")]
+    resumed: bool
+    from_: Annotated[int, Field(alias="from")]
+
+
+STREAM_FRAMES: Final = (EventFrame, CaughtUp, PresenceSignal, TypingSignal, ReadSignal)
+"""Frames of the WebSocket that the stream of a case carries as they are."""
+
+_MODELS: Final = (
+    Registration,
+    CaseSummary,
+    EventsPage,
+    Timeline,
+    Stored,
+    Registered,
+    Refusal,
+    StreamRefusal,
+    StreamState,
+    *STREAM_FRAMES,
+)
+_SHORTENED: Final[dict[str, tuple[type[BaseModel], set[str]]]] = {
+    # The route gives the type of a body, and a header its key.
+    "MessageBody": (Message, {"type", "key"}),
+    "NoteBody": (Note, {"type", "key"}),
+    "StatusBody": (SetStatusFrame, {"type", "key"}),
+    # A stream does not tell who its reader is.
+    "StreamReady": (Ready, {"you", "exp"}),
+    "StreamReset": (Reset, {"type"}),
+}
+
+
+def answer_schemas() -> dict[str, Schema]:
+    """Give the schemas of everything that HTTP requests and answers hold."""
+    models: dict[str, type[BaseModel]] = {model.__name__: model for model in _MODELS}
+    schemas = wire_schemas(models | {name: model for name, (model, _) in _SHORTENED.items()})
+    for name, (_, without) in _SHORTENED.items():
+        schemas[name] = _shortened(name, schemas[name], without)
+    schemas["StreamMessage"] = _stream_message(schemas["data.message.patient"])
+    return dict(sorted(schemas.items()))
+
+
+def _shortened(name: str, schema: Schema, without: set[str]) -> Schema:
+    members = schema["properties"]
+    return {
+        **schema,
+        "title": name,
+        "properties": {each: members[each] for each in members if each not in without},
+        "required": [each for each in schema["required"] if each not in without],
+    }
+
+
+def _stream_message(data: Schema) -> Schema:
+    """Describe a message of the stream of messages: its data and where it stands, in one object."""
+    members = {
+        **{name: {"type": "string"} for name in ("id", "case", "at")},
+        "seq": {"type": "integer"},
+        "sender_name": {"type": ["string", "null"]},
+    }
+    return {
+        **data,
+        "description": "An event of the stream of messages.",
+        "properties": {**members, **data["properties"]},
+        "required": [*members, *data["required"]],
+    }

