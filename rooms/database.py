@@ -25,6 +25,10 @@ BUSY_MS: Final = 5_000
 """How long SQLite waits for another process's write lock."""
 READERS: Final = 4
 """Threads, or connections, that read."""
+CREATING: Final = 0x6875622E
+"""Names the lock under which PostgreSQL creates tables."""
+DATA_EXCEPTION: Final = "22"
+"""The class of SQLSTATE codes for values that PostgreSQL cannot store."""
 
 T = TypeVar("T")
 
@@ -49,6 +53,7 @@ class Database(ABC):
             Unavailable: the database refused or did not answer; whether the transaction was
                 committed is then not known.
             IntegrityError: another process wrote the same number or name first.
+            DBAPIError: the database cannot store a value that it was given.
 
         """
 
@@ -121,6 +126,9 @@ class PostgresDatabase(Database):
             async with self._writer.begin() as connection:
                 return await connection.run_sync(work)
 
+    async def create(self) -> None:
+        await self.write(_create_alone)
+
     async def close(self) -> None:
         await self._readers.dispose()
         await self._writer.dispose()
@@ -131,11 +139,25 @@ def _ours() -> Iterator[None]:
     """Turn the failures of a database into `Unavailable`."""
     try:
         yield
-    except IntegrityError:
-        raise
-    # asyncpg lets a refused connection surface as a bare OSError.
-    except (OSError, DBAPIError, sqlalchemy.exc.TimeoutError) as error:
+    except DBAPIError as error:
+        if _is_about_values(error):
+            raise
         raise Unavailable from error
+    # asyncpg lets a refused connection surface as a bare OSError.
+    except (OSError, sqlalchemy.exc.TimeoutError) as error:
+        raise Unavailable from error
+
+
+def _is_about_values(error: DBAPIError) -> bool:
+    """Tell whether the database works, but refuses what it was given, and will on every try."""
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, IntegrityError) or sqlstate.startswith(DATA_EXCEPTION)
+
+
+def _create_alone(connection: Connection) -> None:
+    # Processes that start at once would each try to create what the other has just created.
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATING})")
+    SQLModel.metadata.create_all(connection)
 
 
 def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:

@@ -364,6 +364,11 @@ class Feed:
         if not self._streams:
             self._emptied(self)
 
+    def cut(self, reason: Cut) -> None:
+        """Let go of every reader."""
+        for stream in list(self._streams.values()):
+            stream.cut(reason)
+
     def spawn_audit(self) -> None:
         if not self._auditing:
             self._auditing = True
