@@ -33,7 +33,11 @@ def serve() -> None:
     """Start one process; SIGTERM drains and ends it."""
     settings = _settings()
     configure_logs(settings.log_level)
-    hub = Hub(settings)
+    try:
+        hub = Hub(settings)
+    except ValueError as error:
+        click.echo(error, err=True)
+        sys.exit(2)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
     config = server_config(create_app(hub), settings)
     HubServer(config, hub, greet).run()

@@ -56,7 +56,7 @@ class TimelineQuery(BaseModel):
     """What `GET …/timeline` takes."""
 
     channel: Annotated[str, Field(description=f"some of {', '.join(CHANNELS)}; commas")] = ""
-    before: Annotated[int, Field(ge=1)] | None = None
+    before: Annotated[int, Field(ge=1, le=2**53)] | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
@@ -75,11 +75,22 @@ class Authenticator:
             KeysUnavailable: tokens cannot be verified now.
 
         """
+        try:
+            by = await self._bearer(request)
+        except Unauthenticated as refusal:
+            logger.info("token_refused", path=request.url.path, reason=refusal.reason)
+            raise
+        except KeysUnavailable as failure:
+            logger.warning("keys_unavailable", reason=failure.reason)
+            raise
+        return await self._rooms.identify(by)
+
+    async def _bearer(self, request: Request) -> Principal:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         tenant = request.headers.get("x-tenant-id")
         if scheme.lower() != "bearer" or tenant is None:
             raise Unauthenticated("Authorization: Bearer and X-Tenant-ID are required")
-        return await self._rooms.identify(await self._verifier.verify(token.strip(), tenant))
+        return await self._verifier.verify(token.strip(), tenant)
 
 
 class Api:
@@ -170,8 +181,8 @@ class Api:
         key, echo = self._key(request)
         # From the key, so that a retry asks for the same patient again.
         made = hashlib.sha256(f"{by.tenant}\0{by.id}\0{key}".encode()).hexdigest()[:22]
-        user = body.user_id if by.is_staff else body.user_id or by.id
-        command = RegisterPatient(body.patient_id or f"p_{made}", body.name, user)
+        patient, user = _registrant(body, by)
+        command = RegisterPatient(patient or f"p_{made}", body.name, user)
         receipt = await self._rooms.handle(self._rooms.new_case(), command, by, key, echo=echo)
         return _created(receipt, {"patient_id": command.patient_id})
 
@@ -200,12 +211,10 @@ class Api:
             try:
                 by = await self._authenticate(request)
                 return await endpoint(request, by)
-            except Unauthenticated as refusal:
-                logger.info("token_refused", path=request.url.path, reason=refusal.reason)
+            except Unauthenticated:
                 message = "Send `Authorization: Bearer` with a valid token, and its `X-Tenant-ID`."
                 return error_response(RoomError(Code.UNAUTHENTICATED, message))
-            except KeysUnavailable as failure:
-                logger.warning("keys_unavailable", reason=str(failure))
+            except KeysUnavailable:
                 return error_response(Unavailable("Tokens cannot be verified now. Try again."))
             except CursorLost as lost:
                 body = {"code": "reset", "reason": lost.reason, "message": "Start anew."}
@@ -244,6 +253,15 @@ def _json(text: str) -> Response:
 
 def _case(request: Request) -> str:
     return str(request.path_params["case"])
+
+
+def _registrant(body: Registration, by: Principal) -> tuple[str | None, str | None]:
+    """Give the patient id, None if it is to be made, and the user; no patient takes another's."""
+    if by.is_staff:
+        return body.patient_id, body.user_id
+    if body.user_id not in (None, by.id) or body.patient_id not in (None, by.patient_id):
+        raise Rejected(Code.FORBIDDEN, "Patients register nobody but themselves.")
+    return by.patient_id, by.id
 
 
 async def _object(request: Request) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -23,6 +24,7 @@ from auth.jwks import JwksKeys
 from auth.tokens import KeySource, StaticKey, Verifier
 from compat_sse.routes import SseRoutes
 from hub.api import Api, Authenticator
+from hub.body_limit import BodyLimit
 from hub.connection import Limits
 from hub.manager import ConnectionManager
 from hub.schema import schema_routes
@@ -62,7 +64,8 @@ class Hub:
         self.failed = False
         self.draining = False
         if settings.dev or not settings.database_url:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            # Health data: for the eyes of the hub's own user only.
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.now = now
         self.rooms = Rooms(open_database(settings.database), MemoryBroker(), now=now, new_id=new_id)
         self.verifier = _verifier(settings, now, monotonic)
@@ -146,6 +149,8 @@ class Hub:
     async def _readyz(self, request: Request) -> Response:
         if self.draining:
             return PlainTextResponse("draining", 503)
+        if not await self.rooms.answers():
+            return PlainTextResponse("the database does not answer", 503)
         return PlainTextResponse("ready")
 
     async def _metrics(self, request: Request) -> Response:
@@ -174,7 +179,7 @@ def create_app(hub: Hub) -> Starlette:
                     "Content-Type",
                 ],
             ),
-            Middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body),
+            Middleware(BodyLimit, max_body=settings.max_body),
         ],
         exception_handlers={404: _not_found, 405: _not_allowed, 413: _too_large, 500: _failed},
     )
@@ -218,25 +223,27 @@ def _verifier(
 def _own_origins(settings: Settings) -> frozenset[str]:
     """Give the origins of the hub's own pages."""
     if settings.public_url:
-        return frozenset({settings.public_url.rstrip("/")})
+        url = urlsplit(settings.public_url)
+        return frozenset({f"{url.scheme}://{url.netloc}"})
     return frozenset(f"http://{host}:{settings.port}" for host in ("127.0.0.1", "localhost"))
 
 
-def _error(code: Code, message: str, status: int) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
+def _error(code: Code, message: str, status: int, error: Exception) -> Response:
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return _error(Code.NOT_FOUND, "There is nothing at this address. See /docs.", 404)
+    return _error(Code.NOT_FOUND, "There is nothing at this address. See /docs.", 404, error)
 
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
-    return _error(Code.INVALID, "This address does not take this method. See /docs.", 405)
+    return _error(Code.INVALID, "This address does not take this method. See /docs.", 405, error)
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    return _error(Code.TOO_LARGE, "The body is too large.", 413)
+    return _error(Code.TOO_LARGE, "The body is too large.", 413, error)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _error(Code.INTERNAL, "Something failed here. Try again.", 500)
+    return _error(Code.INTERNAL, "Something failed here. Try again.", 500, error)

@@ -63,27 +63,24 @@ def instructions(hub: Hub) -> str:
     host, port = hub.settings.host, hub.settings.port
     keys, now = DevKeys(hub.settings.data_dir), hub.now()
     patient, coordinator = maria(keys, now), priya(keys, now)
-    wscat = (
-        "  npx -y wscat@6 -w -1 -c ws://{host}:{port}/api/v1/cases/{case}/ws \\\n    -x '{frame}'\n"
-    )
-
-    def session(token: str) -> str:
-        frame = json.dumps({"type": "auth", "token": token}, separators=(",", ":"))
-        return wscat.format(host=host, port=port, case=CASE, frame=frame)
-
+    wscat = f"npx -y wscat@6 -c ws://{host}:{port}/api/v1/cases/{CASE}/ws"
     return f"""
-The hub is ready: http://{host}:{port}  (health /readyz, metrics /metrics, API /docs)
+The hub is ready: http://{host}:{port}  (readiness /readyz, metrics /metrics, API /docs)
 
-Maria, the patient, in one terminal:
-{session(patient)}
-Priya, the coordinator, in another:
-{session(coordinator)}
-Then type, in either:
+Maria, the patient. In one terminal:
+  {wscat}
+and at its prompt, within {hub.settings.auth_within_s:.0f} seconds:
+  {_auth(patient)}
+
+Priya, the coordinator. In another terminal the same wscat line, and:
+  {_auth(coordinator)}
+
+Then type, at either prompt:
   {{"type":"message","key":"k1","text":"Hello"}}
-and as Priya, what Maria never sees:
+and at Priya's, what Maria never sees:
   {{"type":"note","key":"k2","text":"Passport copy is missing"}}
 
-An older client, in a third:
+An older client. In a third terminal:
   curl -N http://{host}:{port}/api/v1/cases/{CASE}/messages/stream \\
     -H 'X-Tenant-ID: {TENANT}' \\
     -H 'Authorization: Bearer {patient}'
@@ -91,3 +88,7 @@ An older client, in a third:
 All that happens, in colour:
   .venv/bin/python -m hub tail {CASE}
 """
+
+
+def _auth(token: str) -> str:
+    return json.dumps({"type": "auth", "token": token}, separators=(",", ":"))

@@ -76,7 +76,10 @@ def _route(path: str, method: str, operation: Schema, parameters: dict[str, Sche
         parameters[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
         for each in operation.get("parameters", [])
     ]
-    rows = [(each["name"], each["in"], each["description"]) for each in given]
+    rows = [
+        (each["name"], each["in"], {**each["schema"], **each}.get("description", ""))
+        for each in given
+    ]
     answers = [
         (status, _content(response))
         for status, response in operation["responses"].items()

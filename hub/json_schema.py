@@ -46,16 +46,20 @@ def schemas_of(models: Mapping[str, type[BaseModel]]) -> dict[str, Schema]:
     found: dict[str, Schema] = {}
     for name, model in models.items():
         schema = model.model_json_schema(ref_template=_REF, schema_generator=_Generator)
-        for each, definition in {**schema.pop("$defs", {}), name: schema}.items():
-            if found.setdefault(each, definition) != definition:
-                raise ValueError(f"two different models are called {each}")
+        _add(found, {**schema.pop("$defs", {}), name: schema})
     return found
+
+
+def _add(found: dict[str, Schema], more: Mapping[str, Schema]) -> None:
+    for name, schema in more.items():
+        if found.setdefault(name, schema) != schema:
+            raise ValueError(f"two different models are called {name}")
 
 
 def wire_schemas(models: Mapping[str, type[BaseModel]]) -> dict[str, Schema]:
     """Give the schemas of models that speak of events; an event's `data` fits its `kind`."""
     schemas = schemas_of(models)
-    schemas |= {name: schema for name, schema in _data_schemas().items() if name not in schemas}
+    _add(schemas, _data_schemas())
     event = schemas["EventFrame"]
     event["properties"]["kind"] = {"type": "string", "enum": [*KINDS]}
     event["oneOf"] = [_event_of(kind) for kind in KINDS.values()]

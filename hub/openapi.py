@@ -124,15 +124,7 @@ def _query(model: type[BaseModel] | None) -> list[Schema]:
     if model is None:
         return []
     members = schemas_of({"query": model})["query"]["properties"]
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "description": schema.pop("description", ""),
-            "schema": schema,
-        }
-        for name, schema in members.items()
-    ]
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in members.items()]
 
 
 def _stream(path: str, name: str, summary: str, stream: str) -> Schema:

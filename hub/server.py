@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Final, Protocol
 
 import uvicorn
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -54,7 +55,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent or self.disconnected or self.conn.state is not OPEN:
             return
         self.stop_keepalive()
-        self.conn.send_close(code, reason)
+        self.conn.send_close(code, _short(reason))
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         if self.read_paused:
@@ -66,6 +67,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def abort(self) -> None:
         self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # A refusal is an answer too; the base class would log that there was none.
+            self.handshake_complete = True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -86,6 +93,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
         # The base class waits until a dead peer has read what is left for it: for ever.
         self.transport.abort()
+
+
+def _short(reason: str) -> str:
+    """Cut a close reason to the 123 bytes that a control frame has for it (RFC 6455, 5.5)."""
+    return reason.encode()[:123].decode(errors="ignore")
 
 
 class HttpProtocol(HttpToolsProtocol):

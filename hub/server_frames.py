@@ -35,8 +35,8 @@ class Hello(ServerFrame):
     type: Literal["hello"] = "hello"
     v: int
     conn: str
-    auth_within: float = Field(description="seconds")
-    heartbeat: float = Field(description="seconds")
+    auth_within: int | float = Field(description="seconds")
+    heartbeat: int | float = Field(description="seconds")
     max_frame: int = Field(description="bytes")
     now: str
 

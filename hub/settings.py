@@ -1,7 +1,7 @@
 """What an operator can set. The only place where the environment is read."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -48,9 +48,6 @@ class Settings(BaseSettings):
     public_url: str = ""
     forwarded_allow_ips: str = "127.0.0.1"
 
-    flag_coordinator_enabled: bool = False
-    flag_sse_streaming: bool = True
-
     auth_within_s: float = Field(default=10, gt=0)
     heartbeat_s: float = Field(default=30, gt=0)
     token_grace_s: float = Field(default=30, ge=0)
@@ -67,7 +64,7 @@ class Settings(BaseSettings):
     pending_per_address: int = Field(default=100, ge=1)
     """Sockets of one address that have not yet sent `auth`."""
     drain_s: float = Field(default=5, ge=0)
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,12 +1,18 @@
 """Following a room in the terminal."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from hub.close_codes import CloseCode
+
+BACKOFF_S: Final = 1.0
+"""Between two attempts to come back."""
 
 _COLOURS: Final = {
     "message": "green",
@@ -22,23 +28,26 @@ _COLOURS: Final = {
 async def follow(
     url: str, case: str, token: str, after: str | None, say: Callable[[str], None]
 ) -> None:
-    """Print every frame of a room until it ends; come back with the last cursor when it is cut."""
+    """Print every frame of a room; when it is cut, come back with the last cursor.
+
+    Returns when the hub says that coming back is useless.
+    """
     cursor = after
     while True:
-        auth = {"type": "auth", "token": token, **({} if cursor is None else {"after": cursor})}
         try:
             async with connect(f"{url}/api/v1/cases/{case}/ws") as socket:
-                await socket.send(json.dumps(auth))
-                async for text in socket:
-                    frame = json.loads(text)
-                    cursor = frame.get("cursor", cursor) if frame["type"] == "event" else cursor
+                auth = {"type": "auth", "token": token}
+                await socket.send(json.dumps(auth if cursor is None else {**auth, "after": cursor}))
+                while True:
+                    frame = json.loads(await socket.recv())
+                    if frame["type"] == "event":
+                        cursor = frame["cursor"]
                     say(render(frame))
-        except (ConnectionClosed, OSError) as error:
+        except (ConnectionClosed, InvalidStatus, OSError) as error:
             say(click.style(f"-- {error}", fg="red"))
-            return
-        if socket.close_code is not None and socket.close_code < 4500:
-            say(click.style(f"-- closed: {socket.close_code} {socket.close_reason}", fg="red"))
-            return
+            if not _worth_another_try(error):
+                return
+        await asyncio.sleep(BACKOFF_S)
 
 
 def render(frame: dict[str, Any]) -> str:
@@ -51,6 +60,13 @@ def render(frame: dict[str, Any]) -> str:
     rest = {name: value for name, value in frame.items() if name not in ("type", "case")}
     line = f"{'':>14} {frame['type']} {json.dumps(rest, ensure_ascii=False)}"
     return click.style(_printable(line), fg=_COLOURS.get(frame["type"], "bright_black"))
+
+
+def _worth_another_try(error: Exception) -> bool:
+    if not isinstance(error, ConnectionClosed) or error.rcvd is None:
+        return True
+    code = error.rcvd.code
+    return not CloseCode.BAD_FRAMES <= code < CloseCode.INTERNAL
 
 
 def _printable(line: str) -> str:

@@ -113,8 +113,10 @@ class PostgresDatabase(Database):
     """A shared database, for more than one process."""
 
     def __init__(self, url: sqlalchemy.URL) -> None:
-        self._readers = create_async_engine(url, pool_size=READERS, max_overflow=0)
-        self._writer = create_async_engine(url, pool_size=1, max_overflow=0)
+        self._readers = create_async_engine(
+            url, pool_size=READERS, max_overflow=0, hide_parameters=True
+        )
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         with _ours():
@@ -178,6 +180,7 @@ def _sqlite_engine(url: sqlalchemy.URL, begin: str) -> sqlalchemy.Engine:
         pool_size=READERS,
         max_overflow=0,
         connect_args={"check_same_thread": False},
+        hide_parameters=True,  # they are what patients wrote, and errors are logged
     )
 
     @event.listens_for(engine, "connect")

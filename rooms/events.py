@@ -87,6 +87,8 @@ class Payload(BaseModel):
 class Card(Payload):
     """Something rich inside a message: a health record, matches, a document, a consent form."""
 
+    model_config = ConfigDict(extra="ignore")
+
     kind: Literal["ehr", "match", "document", "consent"]
     title: Annotated[Text, Field(max_length=200)] = ""
     ref: Annotated[Text, Field(max_length=128)] = ""
@@ -97,6 +99,8 @@ class Card(Payload):
 
 class Attachment(Payload):
     """A file that was uploaded before the message that mentions it."""
+
+    model_config = ConfigDict(extra="ignore")
 
     id: Id
     name: Name

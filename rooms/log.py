@@ -171,7 +171,8 @@ class Log(LogReads):
     async def _write(self, jobs: list[_Job]) -> None:
         try:
             batch = await self._database.write(lambda connection: self._commit(connection, jobs))
-        except RoomError as error:
+        except Unavailable as error:
+            logger.warning("append_unavailable", commands=len(jobs), cause=str(error.__cause__))
             for job in jobs:
                 job.refuse(error)
         except Exception as error:

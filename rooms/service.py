@@ -21,7 +21,7 @@ from rooms.core import RoomState
 from rooms.cursor import START, Cursor
 from rooms.database import Database
 from rooms.encoding import Record, Signal, to_json
-from rooms.errors import Code, CursorLost, Rejected, ResetReason, forbidden
+from rooms.errors import Code, CursorLost, Rejected, ResetReason, Unavailable, forbidden
 from rooms.events import Audience, Status
 from rooms.feed import Cut, Feed, Reader, Subscription, audit
 from rooms.log import Log, Receipt
@@ -146,6 +146,14 @@ class Rooms:
                 missed = await self._missed(case, command.seen or 0)
                 raise Rejected(error.code, error.message, {"missed": missed}) from error
             raise
+
+    async def answers(self) -> bool:
+        """Tell whether the log can be read."""
+        try:
+            await self.log.heads([""])
+        except Unavailable:
+            return False
+        return True
 
     def new_case(self) -> str:
         return self._new_id("case")

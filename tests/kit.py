@@ -257,12 +257,13 @@ class HubProcess(Address):
         return (self._folder / "hub.log").read_text()
 
     async def ready(self) -> Self:
-        """Wait until it serves."""
+        """Wait until it serves, and its demonstration case is there."""
         async with httpx2.AsyncClient() as client, asyncio.timeout(WITHIN):
             while True:
                 assert self.process.poll() is None, self.log
                 with contextlib.suppress(httpx2.TransportError):
-                    if (await client.get(f"{self.http}/readyz")).status_code == 200:
+                    answer = await client.get(f"{self.http}/readyz")
+                    if answer.status_code == 200 and "The hub is ready" in self.log:
                         return self
                 await asyncio.sleep(0.02)
 

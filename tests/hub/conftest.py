@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from tests.kit import PRIYA, Client, Identity, RunningHub, running_hub
 
@@ -74,3 +77,23 @@ async def room(hub: RunningHub) -> Room:
     case = f"case-{number}"
     await hub.open_case(case, maria)
     return Room(hub, case, maria, PRIYA)
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Undo `configure_logs`."""
+    before, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = before
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Take every setting out of the environment, and give it for new ones."""
+    for name in list(os.environ):
+        if name.startswith("HUB_") or name in ("PORT", "DATABASE_URL"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch

@@ -378,12 +378,12 @@ async def test_a_queue_that_is_too_long_ends_the_socket(tmp_path: Path) -> None:
 async def test_what_was_sent_before_leaving_is_still_done(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub:
         async with hub.enter(MARIA) as maria:
-            for number in range(20):
+            for number in range(5):
                 await maria.send(message(f"{number}", f"{number}"))
         await until(lambda: hub.hub.manager.connections == 0)
         async with hub.enter(PRIYA) as priya:
             assert [event["data"].get("text") for event in priya.events[1:]] == [
-                f"{number}" for number in range(20)
+                f"{number}" for number in range(5)
             ]
 
 

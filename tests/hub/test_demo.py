@@ -1,0 +1,71 @@
+"""The demonstration: seeded once, and told with lines that work."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from auth.dev import DevKeys
+from auth.principal import Role
+from hub import demo
+from rooms.commands import RegisterPatient
+from rooms.errors import Code, Rejected
+from tests.kit import Identity, running_hub
+
+
+async def test_the_lines_to_paste_let_both_enter(tmp_path: Path) -> None:
+    said: list[str] = []
+    async with running_hub(tmp_path, open_case=False) as hub:
+        await demo.present(hub.hub, said.append)
+        frames = re.findall(r"-x '(\{.*\})'", said[0])
+        assert len(frames) == 2
+        for frame, role in zip(frames, ("patient", "coordinator"), strict=True):
+            async with hub.socket(demo.CASE) as client:
+                await client.expect("hello")
+                await client.send(frame)
+                assert (await client.expect("ready"))["you"]["role"] == role
+                for line in re.findall(r'^ *(\{"type".*\})$', said[0], re.MULTILINE):
+                    await client.send(line)
+                    answer = await client.receive()
+                    while answer["type"] not in ("ack", "error"):
+                        answer = await client.receive()
+        assert answer["type"] == "ack"
+
+
+async def test_a_second_start_finds_the_demonstration_as_it_was(tmp_path: Path) -> None:
+    for _ in range(2):
+        async with running_hub(tmp_path, open_case=False) as hub:
+            await demo.seed(hub.hub)
+            async with hub.enter(Identity("user_maria", "Maria"), demo.CASE) as maria:
+                assert [event["kind"] for event in maria.events] == ["patient"]
+
+
+async def test_a_patient_of_that_id_who_was_registered_otherwise_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path, open_case=False) as hub:
+        command = RegisterPatient(demo.MARIA, "Another", None)
+        service = Identity("service", "x", Role.SERVICE, tenant=demo.TENANT).principal()
+        await hub.hub.rooms.handle("another-case", command, service, "k")
+        await demo.seed(hub.hub)
+
+
+async def test_what_else_goes_wrong_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*args: object, **options: object) -> None:
+        raise Rejected(Code.FORBIDDEN, "no")
+
+    async with running_hub(tmp_path) as hub:
+        monkeypatch.setattr(hub.hub.rooms, "handle", fail)
+        with pytest.raises(Rejected):
+            await demo.seed(hub.hub)
+
+
+async def test_the_tokens_last_for_half_a_day(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub:
+        keys = DevKeys(tmp_path)
+        for token in (demo.maria(keys, hub.now()), demo.priya(keys, hub.now())):
+            by = await hub.hub.verifier.verify(token, demo.TENANT)
+            assert by.expires_at is not None
+            assert round((by.expires_at - hub.now()).total_seconds() / 3_600) == 12
