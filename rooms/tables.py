@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, Index, UniqueConstraint
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, UniqueConstraint
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -33,13 +33,13 @@ class CaseRow(SQLModel, table=True):
     control: str
     owner_id: str | None = None
     owner_name: str | None = None
-    staff_seq: int
+    staff_seq: int = Field(sa_type=BigInteger)
     staff_tag: str
-    patient_seq: int
+    patient_seq: int = Field(sa_type=BigInteger)
     patient_tag: str
-    last_message_seq: int
+    last_message_seq: int = Field(sa_type=BigInteger)
     last_message_by: str | None = None
-    last_other_seq: int
+    last_other_seq: int = Field(sa_type=BigInteger)
     last_message_at: datetime | None = Field(default=None, sa_type=Instant)
 
     __table_args__ = (Index("case_state_patient", "tenant", "patient_id"),)
@@ -51,8 +51,9 @@ class EventRow(SQLModel, table=True):
     __tablename__ = "event"
 
     case_id: str = Field(primary_key=True)
-    staff_seq: int = Field(primary_key=True)
-    patient_seq: int | None = None
+    staff_seq: int = Field(primary_key=True, sa_type=BigInteger)
+    """As wide as the numbers that clients may ask for."""
+    patient_seq: int | None = Field(default=None, sa_type=BigInteger)
     """None: patients do not see it."""
     id: str = Field(unique=True)
     at: datetime = Field(sa_type=Instant)

@@ -297,8 +297,25 @@ async def test_a_hub_ends_in_time_although_a_peer_does_not_read(
         Peer.on_stream(hub, demo.CASE),
     ):
         # More than the kernel takes for a peer.
-        for number in range(800):
+        for number in range(500):
             answer = await priya.ask({"type": "message", "key": str(number), "text": TEXT})
             assert answer["type"] == "ack"
         assert await hub.terminate(GONE_WITHIN) == 0
         assert await priya.expect_close() == 4503
+
+
+async def test_a_hub_process_counts_a_stalled_peer_no_longer(tmp_path: Path) -> None:
+    settings = {"HUB_STALL_S": "1", "HUB_HEARTBEAT_S": "2", "HUB_WRITES_BURST": "100000"}
+    async with (
+        hub_process(tmp_path, **settings) as hub,
+        hub.enter(PRIYA, demo.CASE) as priya,
+        Peer.in_room(hub, demo.CASE),
+        Peer.on_stream(hub, demo.CASE),
+        asyncio.timeout(GONE_WITHIN),
+    ):
+        number = 0
+        while await metric(hub, "hub_sockets") > 1 or await metric(hub, "hub_sse_streams") > 0:
+            for number in range(number, number + 50):  # noqa: B020
+                answer = await priya.ask({"type": "message", "key": str(number), "text": TEXT})
+                assert answer["type"] == "ack"
+            number += 1

@@ -92,13 +92,21 @@ async def test_a_cursor_that_does_not_stand_in_the_log_is_told_from_the_end(
                 (Cursor(head, "00000000"), ResetReason.MISMATCH),
                 (Cursor(head - 1, last.tag), ResetReason.MISMATCH),
             ):
-                for attempt in (
-                    hub.log.read(CASE, audience, cursor),
-                    hub.log.verify(CASE, audience, cursor),
-                ):
+                for ask in (hub.log.read, hub.log.verify):
                     with pytest.raises(CursorLost) as caught:
-                        await attempt
+                        await ask(CASE, audience, cursor)
                     assert caught.value.reason is reason
+
+
+async def test_the_largest_number_that_a_client_can_name_is_only_a_number(
+    database_url: str,
+) -> None:
+    async with told(database_url) as hub:
+        largest = 2**53
+        assert await hub.log.cursor_at(CASE, STAFF, largest) is None
+        assert await hub.log.staff_seq(CASE, largest) is None
+        assert seqs(await hub.log.read_before(CASE, STAFF, largest, 1)) == [7]
+        assert len(await hub.log.timeline(CASE, PATIENT, [], largest, 10)) == 3
 
 
 async def test_the_cursor_of_one_case_or_audience_is_none_of_another(database_url: str) -> None:
