@@ -52,7 +52,7 @@ def senders(plan: Plan) -> Iterator[Figure]:
 
 
 def fanout(plan: Plan) -> Iterator[Figure]:
-    """One room of 1,000 sockets: 8 senders keep it busy, then one writes 10 times a second."""
+    """One room of 1,000 sockets, with eight senders, then with one."""
     for writers, name, goal in ((8, "8 senders", "≥ 100,000"), (1, "one sender", "")):
         with running_hub(plan.folder) as hub:
             report = Load(hub, compile_load()).run(
@@ -67,7 +67,7 @@ def fanout(plan: Plan) -> Iterator[Figure]:
         yield Figure(f"{name}: delivered", report["delivered_per_s"], "deliveries/s", goal)
         yield Figure(f"{name}: delivery, median", report["delivery_ms"]["p50"], "ms")
         yield Figure(f"{name}: delivery, p99", report["delivery_ms"]["p99"], "ms")
-        yield Figure(f"{name}: CPU", cpu, "s/million deliveries", "")
+        yield Figure(f"{name}: CPU", cpu, "s/million deliveries")
 
 
 def idle(plan: Plan) -> Iterator[Figure]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -33,11 +35,8 @@ def serve() -> None:
     """Start one process; SIGTERM drains and ends it."""
     settings = _settings()
     configure_logs(settings.log_level)
-    try:
+    with _advice():
         hub = Hub(settings)
-    except ValueError as error:
-        click.echo(error, err=True)
-        sys.exit(2)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
     config = server_config(create_app(hub), settings)
     HubServer(config, hub, greet).run()
@@ -61,16 +60,17 @@ def token(
 ) -> None:
     """Mint a development token for a hub that runs with HUB_DEV=1."""
     settings = _settings(dev=True)
-    minted = DevKeys(settings.data_dir).mint(
-        sub=sub,
-        tenant=tenant,
-        role=Role(role),
-        name=name,
-        patient_id=patient_id,
-        now=utc_now(),
-        lifetime=timedelta(hours=hours),
-    )
-    click.echo(minted)
+    with _advice():
+        minted = DevKeys(settings.data_dir).mint(
+            sub=sub,
+            tenant=tenant,
+            role=Role(role),
+            name=name,
+            patient_id=patient_id,
+            now=utc_now(),
+            lifetime=timedelta(hours=hours),
+        )
+        click.echo(minted)
 
 
 @main.command()
@@ -103,8 +103,24 @@ def _settings(dev: bool | None = None) -> Settings:
         return Settings() if dev is None else Settings(dev=dev)
     except ValidationError as error:
         for problem in error.errors():
-            where = ".".join(str(part) for part in problem["loc"])
-            click.echo(f"{where}: {problem['msg']}" if where else problem["msg"], err=True)
+            message = problem["msg"].removeprefix("Value error, ")
+            where = ".".join(_variable(str(part)) for part in problem["loc"])
+            click.echo(f"{where}: {message}" if where else message, err=True)
+        sys.exit(2)
+
+
+def _variable(name: str) -> str:
+    """Name the environment variable of a setting."""
+    return f"HUB_{name.upper()}" if name in Settings.model_fields else name
+
+
+@contextmanager
+def _advice() -> Iterator[None]:
+    """End with what is wrong with a setting or an option, and not with a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        click.echo(str(error), err=True)
         sys.exit(2)
 
 

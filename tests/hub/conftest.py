@@ -54,12 +54,12 @@ async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running
     done = asyncio.Event()
     # In one task from its beginning to its end, which a fixture is not.
     serving = asyncio.create_task(_serve(folder, up, done))
-    await asyncio.wait({up, serving}, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        serving.result()
-    yield up.result()
-    done.set()
-    await serving
+    serving.add_done_callback(lambda _: up.cancel())
+    try:
+        yield await up
+    finally:
+        done.set()
+        await serving
 
 
 async def _serve(folder: Path, up: asyncio.Future[RunningHub], done: asyncio.Event) -> None:

@@ -174,7 +174,7 @@ async def test_a_client_that_polls_misses_nothing(room: Room) -> None:
     cursor, more = "0.0", True
     async with room.hub.rest(room.maria) as http:
         while more:
-            params = {"after": cursor, "limit": 2}
+            params: dict[str, str | int] = {"after": cursor, "limit": 2}
             page = (await http.get(f"/cases/{room.case}/events", params=params)).json()
             seen += page["events"]
             cursor, more = page["cursor"], page["more"]
@@ -453,6 +453,7 @@ async def test_a_log_that_cannot_be_written_is_not_the_clients_fault(
 
 
 # Registration.
+
 
 async def register(room: Room, who: Identity, body: Any, key: str = "r1") -> httpx2.Response:
     async with room.hub.rest(who) as http:

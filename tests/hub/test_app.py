@@ -115,6 +115,7 @@ async def test_a_hub_takes_its_keys_from_where_the_settings_say(tmp_path: Path) 
     for settings, source in (
         (Settings(dev=True, data_dir=tmp_path / "new"), StaticKey),
         (Settings(jwt_public_key=pem, data_dir=tmp_path), StaticKey),
+        (Settings(jwt_public_key=pem, database_url="sqlite://"), StaticKey),
         (Settings(jwks_url="https://example.com/jwks.json", data_dir=tmp_path), JwksKeys),
     ):
         hub = Hub(settings)

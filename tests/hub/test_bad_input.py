@@ -122,7 +122,7 @@ async def test_what_is_nested_without_end_is_refused(tmp_path: Path) -> None:
             assert answer.json()["error"]["code"] == "bad_frame"
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\udfff!", "\ud83d", "\ude00\ud83d"])
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\udfff!", "\ude00\ud83d"])
 @pytest.mark.parametrize(
     "frame",
     [
@@ -157,7 +157,7 @@ def filled(value: Any, text: str) -> Any:
 
 @pytest.mark.parametrize("name", ["\ud800", "a\0b", "x" * 20_000, "\x1b[2J"])
 async def test_names_that_a_client_makes_up_cannot_break_the_answer(room: Room, name: str) -> None:
-    card = {"kind": "ehr", "fallback": "x", name: 1}
+    card = {"kind": "ehr", "fallback": "", name: 1}
     async with room.enter(room.maria) as maria:
         await maria.send(json.dumps({"type": "message", "text": "x", "cards": [card]}))
         answer = await maria.receive()

@@ -1,6 +1,9 @@
 """A socket over time: its heartbeat, its token, its limits, and a peer that does not read."""
 
 import asyncio
+import contextlib
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from auth.principal import Role
-from hub.connection import Connection
+from hub.connection import Connection, Socket
 from tests.kit import CASE, MARIA, PRIYA, WITHIN, Client, Frame, Identity, RunningHub, running_hub
 
 BIG = "☃" * 10_000
@@ -224,7 +227,7 @@ async def test_no_other_token_renews(
 async def test_whoever_writes_too_fast_is_told_how_long_to_wait(
     tmp_path: Path, clock: Clock
 ) -> None:
-    limits = {"writes_burst": 3, "writes_per_s": 2}
+    limits: Any = {"writes_burst": 3, "writes_per_s": 2}
     async with (
         running_hub(tmp_path, dependencies=clock.hands, **limits) as hub,
         hub.enter(MARIA) as maria,
@@ -253,10 +256,8 @@ async def test_whoever_writes_too_fast_is_told_how_long_to_wait(
         '{"type":"message"}',
     ],
 )
-async def test_whoever_goes_on_too_fast_is_let_go(
-    tmp_path: Path, clock: Clock, frame: str
-) -> None:
-    limits = {"writes_burst": 5, "signals_burst": 5}
+async def test_whoever_goes_on_too_fast_is_let_go(tmp_path: Path, clock: Clock, frame: str) -> None:
+    limits: Any = {"writes_burst": 5, "signals_burst": 5}
     async with (
         running_hub(tmp_path, dependencies=clock.hands, **limits) as hub,
         hub.enter(MARIA) as maria,
@@ -358,6 +359,38 @@ async def test_a_peer_that_reads_slowly_is_not_taken_for_one_that_stopped(
             read_again(maria)
             await maria.expect("page", key="h39")
             await maria.expect_nothing_but("ping")
+
+
+async def test_a_peer_that_takes_a_little_at_a_time_is_kept_while_it_does(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with running_hub(tmp_path, dependencies=clock.hands) as hub:
+        await fill(hub, 15)
+        async with hub.enter(MARIA, tail=0) as maria:
+            transport = connection_of(hub)._socket
+            # The less the kernel holds, the finer are the steps in which the rest is taken.
+            kernel = transport.transport.get_extra_info("socket")  # type: ignore[attr-defined]
+            kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
+            await ask_without_reading(hub, maria, 40)
+            for _ in range(3):
+                await take_some(maria, transport)
+                clock.move(hub, 10)
+                assert hub.hub.manager.connections == 1
+            for _ in range(4):
+                clock.move(hub, 5)
+            await until(lambda: hub.hub.manager.connections == 0)
+
+
+async def take_some(client: Client, transport: Socket) -> None:
+    """Take from the kernel until the hub holds less for this client, and more than nothing."""
+    held = transport.buffered()
+    handle = client.raw.transport.get_extra_info("socket").fileno()
+    async with asyncio.timeout(WITHIN):
+        while not 0 < transport.buffered() < held:
+            with contextlib.suppress(BlockingIOError):
+                os.read(handle, 4_096)
+            await asyncio.sleep(0)
+            held = max(held, transport.buffered())
 
 
 async def test_a_queue_that_is_too_long_ends_the_socket(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The demonstration: seeded once, and told with lines that work."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,19 +18,19 @@ async def test_the_lines_to_paste_let_both_enter(tmp_path: Path) -> None:
     said: list[str] = []
     async with running_hub(tmp_path, open_case=False) as hub:
         await demo.present(hub.hub, said.append)
-        frames = re.findall(r"-x '(\{.*\})'", said[0])
-        assert len(frames) == 2
-        for frame, role in zip(frames, ("patient", "coordinator"), strict=True):
+        lines = re.findall(r'^ *({"type".*})$', said[0], re.MULTILINE)
+        assert [json.loads(line)["type"] for line in lines] == ["auth", "auth", "message", "note"]
+        for auth, role, answers in (
+            (lines[0], "patient", ["ack", "error"]),
+            (lines[1], "coordinator", ["ack", "ack"]),
+        ):
             async with hub.socket(demo.CASE) as client:
                 await client.expect("hello")
-                await client.send(frame)
+                await client.send(auth)
                 assert (await client.expect("ready"))["you"]["role"] == role
-                for line in re.findall(r'^ *(\{"type".*\})$', said[0], re.MULTILINE):
+                for line, answer in zip(lines[2:], answers, strict=True):
                     await client.send(line)
-                    answer = await client.receive()
-                    while answer["type"] not in ("ack", "error"):
-                        answer = await client.receive()
-        assert answer["type"] == "ack"
+                    await client.expect(answer, key=json.loads(line)["key"])
 
 
 async def test_a_second_start_finds_the_demonstration_as_it_was(tmp_path: Path) -> None:

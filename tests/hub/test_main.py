@@ -42,7 +42,7 @@ def by_itself(*arguments: str, **variables: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.parametrize("role", [Role.PATIENT, Role.COORDINATOR, Role.SUPERVISOR])
 async def test_a_token_is_one_that_the_hub_accepts(tmp_path: Path, role: Role) -> None:
-    options = ["--sub", "u1", "--role", role, "--name", "Nina", "--patient-id", "p1"]
+    options = ["--sub", "u1", "--role", role.value, "--name", "Nina", "--patient-id", "p1"]
     result = run("token", *options, HUB_DATA_DIR=str(tmp_path))
     assert result.exit_code == 0
     verifier = Verifier(StaticKey(DevKeys(tmp_path).public_pem), now=utc_now)
@@ -87,7 +87,8 @@ def test_no_development_token_is_made_for_a_hub_of_production() -> None:
         ({"HUB_DEV": "1", "HUB_SERVICE_TOKEN": "short"}, "openssl rand -hex 32"),
         ({"HUB_JWKS_URL": "http://example.com/jwks.json"}, "https://"),
         ({"HUB_JWT_PUBLIC_KEY": "no key"}, "key"),
-        ({"HUB_DEV": "1", "HUB_DATABASE_URL": "mysql://h/d"}, "sqlite:/// or postgresql://"),
+        ({"HUB_DEV": "1", "HUB_DATABASE_URL": "mysql://h/d"}, "sqlite:// or postgresql://"),
+        ({"HUB_DEV": "1", "DATABASE_URL": "hub.db"}, "sqlite:/// or postgresql://"),
     ],
 )
 def test_a_hub_that_is_set_up_wrongly_ends_with_2_and_advice(
@@ -142,7 +143,7 @@ async def test_tail_follows_a_room_with_a_token_of_its_own(tmp_path: Path) -> No
             body = {"text": "Good morning"}
             await http.post(f"/cases/{CASE}/messages", json=body)
             following = asyncio.create_task(asyncio.to_thread(run, *arguments, **variables))
-            while not hub.hub.manager.of_case(CASE):
+            while not hub.hub.manager.of_case(CASE):  # noqa: ASYNC110 - no event tells it
                 await asyncio.sleep(0.01)
             await http.post(f"/cases/{CASE}/status", json={"status": "archived"})
         result = await following

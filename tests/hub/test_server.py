@@ -138,7 +138,7 @@ async def test_a_dead_peer_is_freed_even_if_much_is_left_for_it(tmp_path: Path) 
                 await maria.send({"type": "history", "key": f"{number}", "limit": 200})
             (connection,) = hub.hub.manager.of_case(CASE)
             async with asyncio.timeout(WITHIN):
-                while connection.write(b""):
+                while connection.write(b""):  # noqa: ASYNC110 - no event tells it
                     await asyncio.sleep(0.005)
             # What the server does when its own ping was not answered.
             connection._socket.keepalive_timeout()  # type: ignore[attr-defined]

@@ -2,12 +2,12 @@
 
 import io
 import json
+from functools import partial
 
 import pytest
 import structlog
 
 from hub.telemetry import Metrics, configure_logs
-
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 
@@ -26,7 +26,7 @@ def test_gauges_are_read_when_somebody_asks() -> None:
 
 
 def test_two_hubs_in_one_process_count_apart() -> None:
-    one, two = (Metrics({"hub_x": ("X.", lambda n=n: float(n))}) for n in (1, 2))
+    one, two = (Metrics({"hub_x": ("X.", partial(float, n))}) for n in (1, 2))
     assert b"hub_x 1.0" in one.exposition()
     assert b"hub_x 2.0" in two.exposition()
 

@@ -1,6 +1,7 @@
 """The door of a case: hello, auth, and what comes before the first frame."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +18,17 @@ from auth.errors import KeysUnavailable
 from auth.principal import Principal, Role
 from rooms.errors import Unavailable
 from tests.hub.conftest import Room
-from tests.kit import MARIA, PRIYA, WITHIN, Address, Client, Frame, Identity, RunningHub, running_hub
+from tests.kit import (
+    MARIA,
+    PRIYA,
+    WITHIN,
+    Address,
+    Client,
+    Frame,
+    Identity,
+    RunningHub,
+    running_hub,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -253,9 +264,9 @@ async def bytes_of_refusal(
         await raw.recv()
         await raw.send(json.dumps({"type": "auth", "token": hub.token(who), "after": "9.00000000"}))
         frames = []
-        with pytest.raises(ConnectionClosed):
-            while True:
-                frames.append(await raw.recv())
+        with contextlib.suppress(ConnectionClosed):
+            async for frame in raw:
+                frames.append(frame)  # noqa: PERF401 - what came before the end counts
     return raw.close_code, tuple(frames)
 
 
@@ -290,7 +301,7 @@ async def test_the_page_of_a_stranger_is_refused_before_the_upgrade(
 
 async def test_allowed_pages_and_programs_without_an_origin_may_enter(tmp_path: Path) -> None:
     allowed = {"https://app.example", "http://localhost:3000"}
-    settings = {"allowed_origins": frozenset(allowed), "public_url": "https://hub.example/"}
+    settings: Any = {"allowed_origins": frozenset(allowed), "public_url": "https://hub.example/"}
     async with running_hub(tmp_path, **settings) as hub:
         for origin in (None, *allowed, "https://hub.example"):
             async with hub.socket(origin=origin) as client:
@@ -318,16 +329,21 @@ async def test_too_many_sockets_that_wait_for_auth_are_refused_before_the_upgrad
 
 
 async def test_a_user_has_only_so_many_sockets(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, sockets_per_user=2) as hub:
-        async with hub.enter(MARIA) as one, hub.enter(MARIA), hub.enter(PRIYA):
-            async with hub.socket() as three:
-                await say_who(three, hub.token(MARIA))
-                code, frames = await turned_away(three)
-                assert code == 4409
-                assert [frame["type"] for frame in frames] == ["goodbye"]
-            await one.raw.close()
-            async with hub.enter(MARIA):
-                pass
+    async with (
+        running_hub(tmp_path, sockets_per_user=2) as hub,
+        hub.enter(MARIA) as one,
+        hub.enter(MARIA),
+        hub.enter(PRIYA),
+    ):
+        async with hub.socket() as three:
+            await say_who(three, hub.token(MARIA))
+            code, frames = await turned_away(three)
+            assert code == 4409
+            assert [frame["type"] for frame in frames] == ["goodbye"]
+        await one.raw.close()
+        await until_open(hub, 2)
+        async with hub.enter(MARIA):
+            pass
 
 
 # Where a reader begins.
@@ -335,14 +351,12 @@ async def test_a_user_has_only_so_many_sockets(tmp_path: Path) -> None:
 
 async def fill(room: Room, events: int) -> list[str]:
     """Let the room have so many events, of which each second is a note; give Maria's cursors."""
-    cursors = []
     async with room.enter(room.maria) as maria, room.enter(PRIYA) as priya:
         for number in range(1, events):
             who, kind = (priya, "note") if number % 2 else (maria, "message")
             await who.ask({"type": kind, "key": f"{number}", "text": f"{number}"})
         await maria.expect_nothing_but("event")
-        cursors = [event["cursor"] for event in maria.events]
-    return cursors
+        return [event["cursor"] for event in maria.events]
 
 
 async def enter(room: Room, who: Identity, **members: Any) -> tuple[list[Frame], list[int]]:
@@ -466,16 +480,32 @@ async def test_a_client_that_leaves_before_auth_is_forgotten(tmp_path: Path) -> 
         for _ in range(3):
             async with hub.socket() as client:
                 await client.expect("hello")
-            await gone(hub)
+            await until_open(hub, 0)
         async with hub.enter(MARIA):
             assert (hub.hub.manager.connections, hub.hub.manager.rooms) == (1, 1)
-        await gone(hub)
+        await until_open(hub, 0)
         assert hub.hub.manager.rooms == 0
 
 
-async def gone(hub: RunningHub) -> None:
+async def test_a_socket_that_cannot_be_served_is_dropped_and_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(connection: Any) -> None:
+        raise ZeroDivisionError
+
+    async with running_hub(tmp_path, pending_per_address=1) as hub:
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.hub.manager, "open", fail)
+            for _ in range(2):
+                async with hub.socket() as client:
+                    assert await client.expect_close() == 1006
+        async with hub.enter(MARIA):
+            pass
+
+
+async def until_open(hub: RunningHub, sockets: int) -> None:
     async with asyncio.timeout(WITHIN):
-        while hub.hub.manager.connections:  # noqa: ASYNC110 - no event tells it
+        while hub.hub.manager.connections != sockets:  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0.005)
 
 

@@ -376,7 +376,7 @@ async def test_answers_come_in_the_order_of_the_frames(room: Room) -> None:
         for number in range(50):
             kind = ("message", "ping", "history")[number % 3]
             await maria.send({"type": kind, "key": f"k{number}", "text": "x"})
-        answers = []
+        answers: list[str] = []
         async with asyncio.timeout(10):
             while len(answers) < 50:
                 frame = await maria.receive()

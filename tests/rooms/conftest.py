@@ -1,10 +1,15 @@
-"""What the rooms log is kept, not printed."""
+"""A running log for a test; what it has to say is kept, not printed."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
+import pytest_asyncio
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
+
+from tests.rooms.kit import OpenLog, open_log
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +17,26 @@ def logged() -> Iterator[list[EventDict]]:
     """Give the lines that the code under test has logged so far."""
     with capture_logs() as lines:
         yield lines
+
+
+@pytest_asyncio.fixture
+async def hub(database_url: str) -> AsyncIterator[OpenLog]:
+    """Run a log with one open case."""
+    opened: asyncio.Future[OpenLog] = asyncio.get_running_loop().create_future()
+    closing = asyncio.Event()
+
+    async def run() -> None:
+        async with open_log(database_url) as hub:
+            await hub.open_case()
+            opened.set_result(hub)
+            await closing.wait()
+
+    # In one task from beginning to end, which a fixture is not.
+    running = asyncio.create_task(run())
+    both: set[asyncio.Future[Any]] = {opened, running}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
+    yield opened.result()
+    closing.set()
+    await running

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from auth.principal import Principal, Role
 from rooms.commands import RegisterPatient, SendMessage
-from rooms.cursor import Cursor
+from rooms.cursor import START, Cursor
 from rooms.database import Database, open_database
 from rooms.encoding import Record, Signal
-from rooms.errors import Unavailable
+from rooms.errors import RoomError, Unavailable
+from rooms.events import Audience
 from rooms.feed import Cut
 from rooms.log import Log, Receipt
 
@@ -203,3 +206,29 @@ class Flaky(Database):
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+async def cursors(log: Log, audience: Audience = Audience.STAFF, case: str = CASE) -> list[Cursor]:
+    return [record.cursor for record in await log.read(case, audience, START, 10_000)]
+
+
+async def texts(log: Log, audience: Audience = Audience.STAFF, case: str = CASE) -> list[str]:
+    data = [record.data for record in await log.read(case, audience, START, 10_000)]
+    return [each["text"] for each in data if "text" in each]
+
+
+async def assert_dense(log: Log, case: str, count: int) -> None:
+    """Check the numbering of a case, and that its state tells the heads of its views."""
+    state = await log.state(case)
+    assert state is not None
+    for audience in Audience:
+        found = await cursors(log, audience, case)
+        assert [cursor.seq for cursor in found] == list(range(1, len(found) + 1))
+        assert state.head(audience) == found[-1]
+    assert state.staff.seq == count
+
+
+async def refused(answer: Any) -> RoomError:
+    with pytest.raises(RoomError) as caught:
+        await answer
+    return caught.value

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from auth.principal import Principal, Role
@@ -384,7 +384,6 @@ def staff_only(command: Command) -> bool:
     return isinstance(command, WriteNote)
 
 
-@settings(max_examples=200)
 @given(sequences(unguarded, notes, notes, statuses, st.just(SetStatus(Status.ARCHIVED))))
 def test_a_patients_bytes_are_the_same_without_what_only_staff_may_see(
     commands: list[tuple[Command, Principal]],

@@ -272,6 +272,12 @@ async def test_connections_that_a_restart_has_broken_are_replaced(
             assert ("p2",) in found
 
 
+async def test_a_server_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
+    async with opened(f"postgresql://postgres@/hub?host={tmp_path}") as database:
+        with pytest.raises(Unavailable):
+            await database.create()
+
+
 async def test_a_database_that_does_not_exist_is_an_outage(postgres: Postgres) -> None:
     async with opened(postgres.url("nowhere")) as database:
         with pytest.raises(Unavailable):

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rooms.cursor import START, Cursor
@@ -41,6 +41,7 @@ def test_an_instant_is_written_in_utc_with_milliseconds() -> None:
     assert timestamp(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
 
 
+@settings(max_examples=50)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_json_is_compact_and_says_what_it_was_given(value: object) -> None:
     assert json.loads(to_json(value)) == value

@@ -115,7 +115,7 @@ def test_the_words_of_the_wire_are_used_and_not_those_of_python() -> None:
 
 def test_a_payload_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
-        MESSAGE.text = "Bye"
+        setattr(MESSAGE, "text", "Bye")  # noqa: B010 - mypy would refuse it, as it should
 
 
 @pytest.mark.parametrize("text", ["", "x" * 10_001, "nul\0", "half \ud83d"])
@@ -162,7 +162,7 @@ def test_a_message_holds_ten_cards_and_twenty_files_at_most() -> None:
     card = Card(kind="match", fallback="Three hospitals")
     file = Attachment(id="f", name="n", content_type="t", size=0)
     full = MESSAGE.model_dump() | {"cards": [card] * 10, "attachments": [file] * 20}
-    assert Message.model_validate(full)
+    assert len(Message.model_validate(full).cards) == 10
     for crowded in ({"cards": [card] * 11}, {"attachments": [file] * 21}):
         with pytest.raises(ValidationError):
             Message.model_validate(full | crowded)

@@ -157,7 +157,7 @@ class Restorations(Deliveries):
         self.check_history(guest)
 
 
-LONG = settings(max_examples=150, stateful_step_count=40)
+LONG = settings(max_examples=100, stateful_step_count=40)
 
 TestEveryReaderGetsEveryEventOnceAndInOrder = Deliveries.TestCase
 TestEveryReaderGetsEveryEventOnceAndInOrder.settings = LONG

@@ -2,23 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from structlog.typing import EventDict
 
 from auth.principal import Principal
-from rooms.commands import Command, RegisterPatient, SetStatus, WriteNote
+from rooms import core
+from rooms.commands import Command, SetStatus, WriteNote
 from rooms.core import RoomState
-from rooms.cursor import START, Cursor, tag_of
+from rooms.cursor import Cursor, tag_of
 from rooms.database import open_database
 from rooms.encoding import Record
-from rooms.errors import Code, Malformed, Rejected, RoomError, Unavailable
-from rooms.events import Attachment, Audience, Card, Status
-from rooms.log import Log, Receipt
+from rooms.errors import Code, Malformed, Rejected, Unavailable
+from rooms.events import Attachment, Audience, Card, Event, Note, Status
+from rooms.log import Receipt
 from tests.rooms.kit import (
     CASE,
     FOREIGNER,
@@ -26,67 +27,20 @@ from tests.rooms.kit import (
     NOW,
     PRIYA,
     SAM,
-    SERVICE,
     STRANGER,
     Flaky,
     Ids,
     OpenLog,
+    assert_dense,
+    cursors,
     open_log,
-    registration,
+    refused,
     say,
+    texts,
 )
 from tests.servers import Postgres
 
 STAFF, PATIENT = Audience.STAFF, Audience.PATIENT
-EVERYTHING = 10_000
-
-
-@pytest_asyncio.fixture
-async def hub(database_url: str) -> AsyncIterator[OpenLog]:
-    """Run a log with one open case."""
-    opened: asyncio.Future[OpenLog] = asyncio.get_running_loop().create_future()
-    closing = asyncio.Event()
-
-    async def run() -> None:
-        async with open_log(database_url) as hub:
-            await hub.open_case()
-            opened.set_result(hub)
-            await closing.wait()
-
-    # In one task from beginning to end, which a fixture is not.
-    running = asyncio.create_task(run())
-    await asyncio.wait({opened, running}, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        running.result()
-    yield opened.result()
-    closing.set()
-    await running
-
-
-async def cursors(log: Log, audience: Audience = STAFF, case: str = CASE) -> list[Cursor]:
-    return [record.cursor for record in await log.read(case, audience, START, EVERYTHING)]
-
-
-async def texts(log: Log, audience: Audience = STAFF, case: str = CASE) -> list[str]:
-    data = [record.data for record in await log.read(case, audience, START, EVERYTHING)]
-    return [each["text"] for each in data if "text" in each]
-
-
-async def assert_dense(log: Log, case: str, count: int) -> None:
-    """Check the numbering of a case, and that its state tells the heads of its views."""
-    state = await log.state(case)
-    assert state is not None
-    for audience in Audience:
-        found = await cursors(log, audience, case)
-        assert [cursor.seq for cursor in found] == list(range(1, len(found) + 1))
-        assert state.head(audience) == found[-1]
-    assert state.staff.seq == count
-
-
-async def refused(answer: Any) -> RoomError:
-    with pytest.raises(RoomError) as caught:
-        await answer
-    return caught.value
 
 
 # Appending.
@@ -117,8 +71,8 @@ async def test_each_commit_hints_at_what_each_audience_sees_of_it(hub: OpenLog) 
     message = await hub.say("Hello")
     told = [(hint.audience, hint.cursor, hint.previous) for hint in hub.hints[1]]
     assert told == [(STAFF, note.cursor, Cursor(1, tag_of("patient_1")))]
-    told = sorted((hint.audience, hint.cursor.seq, hint.previous) for hint in hub.hints[2])
-    assert told == [
+    both = sorted((hint.audience, hint.cursor.seq, hint.previous) for hint in hub.hints[2])
+    assert both == [
         (PATIENT, 2, Cursor(1, tag_of("patient_1"))),
         (STAFF, 3, note.cursor),
     ]
@@ -165,7 +119,8 @@ async def test_an_unknown_case_and_a_foreign_one_get_the_same_answer(
 async def test_what_its_kind_of_event_cannot_hold_is_malformed_and_not_stored(
     hub: OpenLog,
 ) -> None:
-    for number, command in enumerate([say(""), say("x" * 10_001), WriteNote("nul\0")]):
+    commands: list[Command] = [say(""), say("x" * 10_001), WriteNote("nul\0")]
+    for number, command in enumerate(commands):
         error = await refused(hub.log.append(CASE, command, PRIYA, f"k{number}"))
         assert isinstance(error, Malformed)
         assert error.code is Code.INVALID
@@ -173,7 +128,7 @@ async def test_what_its_kind_of_event_cannot_hold_is_malformed_and_not_stored(
 
 
 async def test_every_script_and_every_card_comes_back_as_it_was_said(hub: OpenLog) -> None:
-    said = "Grüße \U0001f9d1\u200d\u2695\ufe0f \u05e9\u05dc\u05d5\u05dd\n\u202e\u2028 'quote' \"%s\" {}"
+    said = "Grüße \U0001f9d1\u200d\u2695\ufe0f \u05e9\u05dc\u05d5\u05dd\n\u202e\u2028 'a' %s {}"
     card = Card(kind="ehr", fallback="120/80")
     file = Attachment(id="f", name="scan.pdf", content_type="application/pdf", size=2**40)
     await hub.log.append(CASE, say(said, cards=(card,), attachments=(file,)), MARIA, "k1")
@@ -362,6 +317,24 @@ async def test_a_command_happens_wholly_or_not_at_all(
         assert not (await hub.say("One")).dup
 
 
+async def test_what_a_command_brings_about_is_committed_together_and_one_event_answers(
+    hub: OpenLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(state: RoomState, command: Command, by: Principal) -> tuple[Event, ...]:
+        (said,) = core.decide(state, command, by)
+        noted = Event("note", said.actor, Note(text="It was said"))
+        return (noted, said, noted)
+
+    monkeypatch.setattr("rooms.log.core", SimpleNamespace(**vars(core) | {"decide": decide}))
+    receipt = await hub.say("Hello", key="k1")
+    assert receipt.cursor == Cursor(2, tag_of(receipt.id)), "a patient's answer is one they see"
+    assert len(hub.hints) == 2
+    assert [hint.audience for hint in hub.hints[1]].count(STAFF) == 3
+    assert await texts(hub.log) == ["It was said", "Hello", "It was said"]
+    assert await hub.say("Hello", key="k1") == replace(receipt, dup=True)
+    await assert_dense(hub.log, CASE, 4)
+
+
 async def test_too_much_is_refused_at_once(hub: OpenLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rooms.lane.WAITING", 20)
     answers = await asyncio.gather(
@@ -536,131 +509,3 @@ async def test_one_rule_decides_for_two_processes(database_url: str) -> None:
             refusals = [answer for answer in answers if isinstance(answer, Rejected)]
             assert [refusal.code for refusal in refusals] == [Code.CONFLICT]
         await assert_dense(two.log, CASE, 11)
-
-
-# Registration.
-
-
-async def registered(hub: OpenLog, command: Command, case: str, by: Principal = SERVICE) -> str:
-    """Give the case that a registration opened, or the code of its refusal."""
-    try:
-        return (await hub.log.append(case, command, by, f"register {case}")).case
-    except RoomError as error:
-        return error.code
-
-
-async def test_a_registration_makes_the_patient_known_and_opens_a_case(hub: OpenLog) -> None:
-    assert await hub.log.patient_of(SERVICE.tenant, "user_of_1") == "patient-1"
-    assert await hub.log.patient_of(SERVICE.tenant, "user_of_2") is None
-    assert await hub.log.patient_of("tenant-2", "user_of_1") is None
-    (record,) = await hub.log.read(CASE, PATIENT, START)
-    assert record.kind == "patient"
-    assert record.data == {
-        "event": "patient_registered",
-        "patient_id": "patient-1",
-        "name": "Maria",
-    }
-
-
-async def test_a_retried_registration_finds_the_first_case(hub: OpenLog) -> None:
-    first = await hub.log.append("case-2", registration(2), SERVICE, "r1")
-    again = await hub.log.append("case-3", registration(2), SERVICE, "r1")
-    assert again == replace(first, dup=True)
-    assert again.case == "case-2"
-    assert await hub.log.state("case-3") is None
-    other = await refused(hub.log.append("case-4", registration(3), SERVICE, "r1"))
-    assert other.code is Code.KEY_REUSED
-
-
-async def test_the_key_of_a_registration_is_not_that_of_a_command_in_a_case(
-    hub: OpenLog,
-) -> None:
-    await hub.say("Hello", SERVICE, "k1", CASE)
-    receipt = await hub.log.append("case-2", registration(2), SERVICE, "k1")
-    assert not receipt.dup
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        registration(1),
-        RegisterPatient("patient-1", "Somebody else", None),
-        RegisterPatient("patient-9", "Another name", "user_of_1"),
-    ],
-)
-async def test_a_patient_and_a_user_are_registered_once(
-    hub: OpenLog, command: RegisterPatient
-) -> None:
-    assert await registered(hub, command, "case-2") == Code.CONFLICT
-    assert await hub.log.state("case-2") is None
-    elsewhere = replace(SERVICE, tenant="tenant-2")
-    assert await registered(hub, command, "case-3", elsewhere) == "case-3"
-
-
-async def test_patients_without_a_user_do_not_stand_in_each_others_way(hub: OpenLog) -> None:
-    for number in (2, 3):
-        command = RegisterPatient(f"patient-{number}", "Nina", None)
-        assert await registered(hub, command, f"case-{number}") == f"case-{number}"
-
-
-async def test_of_registrations_in_one_moment_one_wins(hub: OpenLog) -> None:
-    same_id = [RegisterPatient("patient-2", "Nina", f"user_{number}") for number in range(3)]
-    same_user = [RegisterPatient(f"patient-3{number}", "Nina", "user_n") for number in range(3)]
-    both_none = [RegisterPatient(f"patient-4{number}", "Nina", None) for number in range(2)]
-    commands = [*same_id, *same_user, *both_none]
-    answers = await asyncio.gather(
-        *(registered(hub, command, f"case-{number}") for number, command in enumerate(commands, 2))
-    )
-    assert answers == [
-        *("case-2", Code.CONFLICT, Code.CONFLICT),
-        *("case-5", Code.CONFLICT, Code.CONFLICT),
-        *("case-8", "case-9"),
-    ]
-
-
-async def test_two_tenants_may_register_the_same_id_in_one_moment(hub: OpenLog) -> None:
-    elsewhere = replace(SERVICE, tenant="tenant-2")
-    answers = await asyncio.gather(
-        registered(hub, registration(2), "case-2"),
-        registered(hub, registration(2), "case-3", elsewhere),
-    )
-    assert answers == ["case-2", "case-3"]
-
-
-async def test_a_case_is_opened_once(hub: OpenLog) -> None:
-    assert await registered(hub, registration(2), CASE) == Code.CONFLICT
-    answers = await asyncio.gather(
-        registered(hub, registration(3), "case-3"),
-        hub.log.append("case-3", registration(4), SERVICE, "other key"),
-        return_exceptions=True,
-    )
-    assert answers[0] == "case-3"
-    assert isinstance(answers[1], Rejected)
-    assert await hub.log.patient_of(SERVICE.tenant, "user_of_4") is None
-
-
-async def test_a_case_takes_commands_in_the_moment_in_which_it_is_opened(hub: OpenLog) -> None:
-    opened, said = await asyncio.gather(
-        hub.open_case("case-2", 2), hub.say("Hello", PRIYA, case="case-2")
-    )
-    assert (opened.cursor.seq, said.cursor.seq) == (1, 2)
-    await assert_dense(hub.log, "case-2", 2)
-
-
-async def test_one_patient_registered_by_two_processes_at_once_is_registered_once(
-    database_url: str,
-) -> None:
-    async with open_log(database_url, "a") as one, open_log(database_url, "b") as two:
-        for number in range(5):
-            answers = await asyncio.gather(
-                one.log.append(f"a-{number}", registration(number), SERVICE, f"r{number}"),
-                two.log.append(f"b-{number}", registration(number), SERVICE, f"r{number}"),
-                return_exceptions=True,
-            )
-            first = [a for a in answers if isinstance(a, Receipt) and not a.dup]
-            assert len(first) == 1
-            for answer in answers:
-                assert isinstance(answer, Receipt | Unavailable)
-            for hub, case in ((one, f"a-{number}"), (two, f"b-{number}")):
-                again = await hub.log.append(case, registration(number), SERVICE, f"r{number}")
-                assert again == replace(first[0], dup=True)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from rooms.commands import SetStatus, WriteNote
+from rooms.commands import Command, SetStatus, WriteNote
 from rooms.cursor import START, Cursor, tag_of
 from rooms.encoding import Record
 from rooms.errors import CursorLost, ResetReason
@@ -14,7 +14,7 @@ from rooms.events import Audience, Source, Status
 from tests.rooms.kit import CASE, MARIA, PRIYA, OpenLog, open_log, say
 
 STAFF, PATIENT = Audience.STAFF, Audience.PATIENT
-SCRIPT = [
+SCRIPT: list[Command] = [
     say("one"),
     WriteNote("two"),
     say("three", via=Source.WHATSAPP),

@@ -167,6 +167,7 @@ async def test_pieces_that_were_cut_anywhere_make_the_whole(
         *(Reader(MARIA, "messages/stream") for _ in range(2)),
         Reader(PRIYA, "stream"),
     ]
+    views: dict[str, list[Frame]] = {}
     for _ in range(2):  # the hub restarts once
         async with running_hub(tmp_path, streams_per_user=50, sockets_per_user=50) as hub:
             pieces = [[rng.randrange(8) for _ in range(CUTS // 2 // len(readers))] for _ in readers]
