@@ -16,8 +16,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.dev import DevKeys
 from auth.jwks import JwksKeys
@@ -129,9 +129,11 @@ class Hub:
         self.sse.drain()
         await self.manager.drain(self.settings.drain_s)
 
-    def routes(self) -> list[BaseRoute]:
+    def socket_routes(self) -> list[BaseRoute]:
+        return [WebSocketRoute("/api/v1/cases/{case}/ws", self.door)]
+
+    def http_routes(self) -> list[BaseRoute]:
         return [
-            WebSocketRoute("/api/v1/cases/{case}/ws", self._room_socket),
             *self.api.routes(),
             *self.sse.routes(),
             Route("/healthz", self._healthz),
@@ -139,9 +141,6 @@ class Hub:
             Route("/metrics", self._metrics),
             *schema_routes(),
         ]
-
-    async def _room_socket(self, websocket: WebSocket) -> None:
-        await self.door(websocket)
 
     async def _healthz(self, request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -160,11 +159,24 @@ class Hub:
         return float(self.draining)
 
 
-def create_app(hub: Hub) -> Starlette:
-    """Give the ASGI application of a hub."""
+def create_app(hub: Hub) -> ASGIApp:
+    """Give the ASGI application of a hub.
+
+    Sockets pass by the middleware, of which each layer would last as long as they do.
+    """
+    http = _http_app(hub)
+    sockets = Router(hub.socket_routes())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (sockets if scope["type"] == "websocket" else http)(scope, receive, send)
+
+    return app
+
+
+def _http_app(hub: Hub) -> Starlette:
     settings = hub.settings
     return Starlette(
-        routes=hub.routes(),
+        routes=hub.http_routes(),
         lifespan=hub.lifespan,
         middleware=[
             Middleware(

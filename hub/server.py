@@ -4,6 +4,7 @@ It drains the rooms before it closes sockets, hands ready frames to the transpor
 peers that have stopped reading.
 """
 
+import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from types import FrameType
 from typing import Any, Final, Protocol
 
 import uvicorn
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -33,10 +34,42 @@ class Listener(Protocol):
     def lost(self) -> None: ...
 
 
+class Mailbox:
+    """The few messages between a protocol and its endpoint, which alone waits for them.
+
+    Reading pauses while a message waits, so it needs none of the 3 KiB of an `asyncio.Queue`.
+    """
+
+    __slots__ = ("_arrival", "_messages")
+
+    def __init__(self) -> None:
+        self._messages: list[ASGIReceiveEvent] = []
+        self._arrival: asyncio.Future[None] | None = None
+
+    def put_nowait(self, message: ASGIReceiveEvent) -> None:
+        self._messages.append(message)
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def empty(self) -> bool:
+        return not self._messages
+
+    async def get(self) -> ASGIReceiveEvent:
+        while not self._messages:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        self._arrival = None
+        return self._messages.pop(0)
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket that an endpoint can write to without a coroutine: a `hub.connection.Socket`."""
 
     listener: Listener | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.queue = Mailbox()  # type: ignore[assignment]
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -70,6 +103,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            # 5 KiB that nobody reads again, as long as the socket is open.
+            del self.request, self.response
+            self.scope["headers"] = []
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             # A refusal is an answer too; the base class would log that there was none.
             self.handshake_complete = True

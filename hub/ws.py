@@ -6,6 +6,7 @@ from typing import assert_never
 
 import structlog
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from auth.errors import KeysUnavailable, Unauthenticated
@@ -79,8 +80,9 @@ class RoomDoor:
         self._new_id = new_id
         self._codec = WebSocketCodec()
 
-    async def __call__(self, websocket: WebSocket) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket from its handshake to its end."""
+        websocket = WebSocket(scope, receive, send)
         address = websocket.client.host if websocket.client else ""
         origin = websocket.headers.get("origin")
         if origin is not None and origin not in self._origins:
@@ -194,8 +196,9 @@ class RoomDoor:
 
     async def _converse(self, websocket: WebSocket, connection: Connection, joined: Joined) -> None:
         audience = audience_of(_principal(connection))
+        state = joined.state
         connection.head = lambda: self._rooms.head(connection.case, audience)
-        connection.on_live = lambda: self._arrive(connection, joined.state)
+        connection.on_live = lambda: self._arrive(connection, state)
         connection.renewed()
         try:
             await joined.subscription.start(joined.start)

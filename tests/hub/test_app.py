@@ -11,6 +11,7 @@ from auth.jwks import JwksKeys
 from auth.tokens import StaticKey
 from hub.app import Hub, random_id, utc_now
 from hub.settings import Settings
+from rooms.errors import Unavailable
 from tests.hub.conftest import Room
 from tests.kit import CASE, MARIA, running_hub
 
@@ -26,6 +27,17 @@ async def request(room: Room, method: str, path: str, **options: Any) -> httpx2.
 async def test_a_hub_that_serves_is_healthy_and_ready(room: Room, path: str, text: str) -> None:
     answer = await request(room, "GET", path)
     assert (answer.status_code, answer.text) == (200, text)
+
+
+async def test_a_hub_whose_database_does_not_answer_is_alive_and_not_ready(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*args: Any, **options: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(room.hub.hub.rooms._database, "read", fail)
+    assert (await request(room, "GET", "/healthz")).status_code == 200
+    assert (await request(room, "GET", "/readyz")).status_code == 503
 
 
 async def test_metrics_are_in_the_format_of_prometheus(room: Room) -> None:

@@ -121,7 +121,8 @@ def test_two_different_models_never_share_a_name() -> None:
 
 
 def test_every_route_is_in_the_documents_and_nothing_else(tmp_path: Path) -> None:
-    routes = Hub(Settings(dev=True, data_dir=tmp_path)).routes()
+    hub = Hub(Settings(dev=True, data_dir=tmp_path))
+    routes = [*hub.http_routes(), *hub.socket_routes()]
     assert {(path, method.upper()) for path, call in HTTP["paths"].items() for method in call} == {
         # Whatever answers GET answers HEAD.
         (route.path, method)
