@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from auth.principal import Principal
 from hub.close_codes import CLOSE_ON_CUT, CloseCode
@@ -21,6 +21,9 @@ from hub.server_frames import CaughtUp, Goodbye, PingFrame, ServerFrame, text_me
 from rooms.cursor import Cursor
 from rooms.encoding import Codec
 from rooms.feed import Cut, Subscription
+
+UNSENT: Final = 65_536
+"""Bytes that a connection gathers before it hands them to the transport at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,17 @@ class Socket(Protocol):
         ...
 
 
-class Clocks(Protocol):
-    """Time, handed in."""
+class Surroundings(Protocol):
+    """What the connections of a process share."""
 
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     tick: float
     """The monotonic time of the last sweep: cheap, and good enough for heartbeats."""
+
+    def flush_soon(self, connection: "Connection") -> None:
+        """Call `flush` when this turn of the event loop, and what follows from it, is over."""
+        ...
 
 
 class Connection:
@@ -73,7 +80,6 @@ class Connection:
 
     __slots__ = (
         "_asked_at",
-        "_clocks",
         "_cut",
         "_drained",
         "_limits",
@@ -82,7 +88,10 @@ class Connection:
         "_signals",
         "_socket",
         "_stalled",
+        "_surroundings",
         "_throttled",
+        "_unsent",
+        "_unsent_bytes",
         "_writable",
         "_writes",
         "bad_frames",
@@ -99,7 +108,13 @@ class Connection:
     )
 
     def __init__(
-        self, id: str, case: str, socket: Socket, codec: Codec, limits: Limits, clocks: Clocks
+        self,
+        id: str,
+        case: str,
+        socket: Socket,
+        codec: Codec,
+        limits: Limits,
+        surroundings: Surroundings,
     ) -> None:
         self.id = id
         self.case = case
@@ -117,7 +132,9 @@ class Connection:
         self.bad_frames = 0
         self._socket = socket
         self._limits = limits
-        self._clocks = clocks
+        self._surroundings = surroundings
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._writable = True
         self._drained: asyncio.Event | None = None
         self._stalled: tuple[float, int] | None = None
@@ -130,19 +147,37 @@ class Connection:
         """When the first ping was sent that nothing came after."""
         self._cut: Cut | None = None
         """Why the feed has let go of this reader, whose own frame is still being handled."""
-        self._sent_at = clocks.tick
-        self.due = clocks.tick + limits.heartbeat
+        self._sent_at = surroundings.tick
+        self.due = surroundings.tick + limits.heartbeat
         """When `sweep` has something to look at."""
 
     # Out.
 
     def write(self, data: bytes) -> bool:
-        """Send a ready frame; False means that the transport is full."""
+        """Send a ready frame; False means that the transport is full.
+
+        What is written in one turn of the event loop goes out in one system call: an event with
+        the ack for it, and all events of a commit.
+        """
+        if not self._unsent:
+            self._surroundings.flush_soon(self)
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        self._sent_at = self._surroundings.tick
+        if self._unsent_bytes > UNSENT:
+            self.flush()
+        return self._writable
+
+    def flush(self) -> None:
+        """Hand to the transport what was written."""
+        if not self._unsent:
+            return
+        data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
+        self._unsent.clear()
+        self._unsent_bytes = 0
         self._socket.write(data)
-        self._sent_at = self._clocks.tick
         if not self._writable and self._socket.buffered() > self._limits.queue_bytes:
             self.end(CloseCode.SLOW, "You read too slowly. Resume from your last cursor.")
-        return self._writable
 
     def send(self, frame: ServerFrame) -> None:
         self.send_text(frame.text())
@@ -174,7 +209,8 @@ class Connection:
             return
         self.closed = True
         goodbye = Goodbye(code=code, reason=reason, reconnect=code.reconnect, in_ms=in_ms)
-        self._socket.write(text_message(goodbye.text()))
+        self._unsent.append(text_message(goodbye.text()))
+        self.flush()
         self._release()
         self._socket.close(code, reason)
 
@@ -189,8 +225,8 @@ class Connection:
     def paused(self) -> None:
         """Note that the transport is full."""
         self._writable = False
-        self._stalled = (self._clocks.monotonic(), self._socket.buffered())
-        self.due = min(self.due, self._clocks.tick + self._limits.stall)
+        self._stalled = (self._surroundings.monotonic(), self._socket.buffered())
+        self.due = min(self.due, self._surroundings.tick + self._limits.stall)
 
     def resumed(self) -> None:
         """Note that the transport has room again."""
@@ -233,7 +269,7 @@ class Connection:
 
     def throttle(self, writes: bool) -> float:
         """Count a frame; 0, or the seconds that its sender should wait before the next."""
-        limits, monotonic = self._limits, self._clocks.monotonic
+        limits, monotonic = self._limits, self._surroundings.monotonic
         if writes:
             bucket = self._writes = self._writes or TokenBucket(
                 limits.writes_per_s, limits.writes_burst, monotonic
@@ -252,7 +288,7 @@ class Connection:
 
     def sweep(self) -> None:
         """Do what is due: drop a stalled peer, end an expired token, send a ping."""
-        now = self._clocks.tick
+        now = self._surroundings.tick
         if self.closed or now < self.due:
             return
         self.due = now + self._limits.heartbeat
@@ -280,11 +316,11 @@ class Connection:
         if self.principal is None or self.principal.expires_at is None:
             return
         end = self.principal.expires_at + timedelta(seconds=self._limits.token_grace)
-        left = (end - self._clocks.now()).total_seconds()
+        left = (end - self._surroundings.now()).total_seconds()
         if left <= 0:
             self.end(CloseCode.UNAUTHENTICATED, "Your token has expired. Come back with a new one.")
         else:
-            self._wake_at(self._clocks.tick + left)
+            self._wake_at(self._surroundings.tick + left)
 
     def _sweep_heartbeat(self, now: float) -> None:
         if self.closed or self.head is None:

@@ -37,6 +37,7 @@ class ConnectionManager:
         self._all: set[Connection] = set()
         self._users: Counter[tuple[str, str]] = Counter()
         self._pending: Counter[str] = Counter()
+        self._unsent: list[Connection] = []
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -95,6 +96,21 @@ class ConnectionManager:
         room.discard(connection)
         if not room:
             self._rooms.pop(connection.case, None)
+
+    def flush_soon(self, connection: Connection) -> None:
+        """Flush a connection when this turn of the event loop, and the next, are over.
+
+        Whoever learns in this turn that a commit is durable is acknowledged in the next.
+        """
+        if not self._unsent:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._flush)
+        self._unsent.append(connection)
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for connection in unsent:
+            connection.flush()
 
     def sweep(self) -> None:
         """Look at what is due on every socket."""

@@ -25,8 +25,8 @@ class ServerFrame(BaseModel):
     type: str
 
     def text(self) -> str:
-        members = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return to_json({"type": self.type, **members})
+        members = self.model_dump_json(by_alias=True, exclude_unset=True, exclude={"type"})
+        return f'{{"type":"{self.type}"{"," if len(members) > 2 else ""}{members[1:]}'
 
 
 class Hello(ServerFrame):

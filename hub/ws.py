@@ -43,7 +43,7 @@ from hub.server_frames import (
 from rooms.core import RoomState, audience_of
 from rooms.cursor import parse_cursor
 from rooms.encoding import timestamp, to_json
-from rooms.errors import Code, Malformed, Rejected, RoomError, Unavailable, forbidden
+from rooms.errors import Code, Malformed, Rejected, RoomError, Unavailable
 from rooms.events import Audience
 from rooms.service import Joined, Rooms
 
@@ -168,8 +168,6 @@ class RoomDoor:
         by = await self._verify(connection, frame.token, frame.tenant)
         by = await self._rooms.identify(by)
         after = None if frame.after is None else parse_cursor(frame.after)
-        if "\0" in connection.case:
-            raise forbidden()
         joined = await self._rooms.join(
             connection.case, by, audience_of(by), connection, after=after, tail=frame.tail
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from rooms.events import Attachment, Card, Source, Status
 
@@ -51,6 +51,10 @@ Command: TypeAlias = SendMessage | WriteNote | SetStatus | RegisterPatient
 
 _GUARDS: Final = frozenset({"seen", "force"})
 """Fields that are no content: a retry may have seen more than the first attempt."""
+_CONTENT: Final = {
+    kind: tuple((field.name, field.default) for field in fields(kind) if field.name not in _GUARDS)
+    for kind in get_args(Command)
+}
 
 
 def digest(command: Command) -> str:
@@ -59,8 +63,8 @@ def digest(command: Command) -> str:
     Fields at their default do not count, so that a later version may add some.
     """
     content = [type(command).__name__]
-    for field in fields(command):
-        value = getattr(command, field.name)
-        if value != field.default and field.name not in _GUARDS:
-            content.append(f"{field.name}={value!r}")
+    for name, default in _CONTENT[type(command)]:
+        value = getattr(command, name)
+        if value != default:
+            content.append(f"{name}={value!r}")
     return hashlib.sha256("\0".join(content).encode()).hexdigest()[:32]

@@ -23,6 +23,10 @@ from rooms.errors import Unavailable
 
 BUSY_MS: Final = 5_000
 """How long SQLite waits for another process's write lock."""
+CACHE_KIB: Final = 16_384
+"""Pages that each SQLite connection keeps; at the default of 2 MiB, inserting thrashes."""
+CHECKPOINT_PAGES: Final = 8_000
+"""Pages in the WAL before they are copied back; at the default, every second batch would wait."""
 READERS: Final = 4
 """Threads, or connections, that read."""
 CREATING: Final = 0x6875622E
@@ -192,6 +196,8 @@ def _sqlite_engine(url: sqlalchemy.URL, begin: str) -> sqlalchemy.Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            f"cache_size=-{CACHE_KIB}",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -22,23 +22,18 @@ to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), all
 
 def event_json(envelope: Envelope, audience: Audience, key: str | None) -> str:
     """Write the `event` frame of an envelope for an audience that sees it."""
-    frame: dict[str, Any] = {
-        "type": "event",
-        "case": envelope.case,
-        "seq": envelope.cursors[audience].seq,
-        "cursor": str(envelope.cursors[audience]),
-        "id": envelope.id,
-        "at": timestamp(envelope.at),
-        "kind": envelope.event.kind,
-        "actor": envelope.actor(audience),
-        "data": envelope.data(audience),
-    }
+    cursor = envelope.cursors[audience]
     # A client may number its keys. Those of staff would then tell patients how many notes there
     # are between two messages.
     by_patient = envelope.event.actor.type is SenderType.PATIENT
-    if key is not None and (audience is Audience.STAFF or by_patient):
-        frame["key"] = key
-    return to_json(frame)
+    shown = key is not None and (audience is Audience.STAFF or by_patient)
+    tail = f',"key":{to_json(key)}' if shown else ""
+    return (
+        f'{{"type":"event","case":{to_json(envelope.case)},"seq":{cursor.seq},"cursor":"{cursor}",'
+        f'"id":{to_json(envelope.id)},"at":"{timestamp(envelope.at)}",'
+        f'"kind":"{envelope.event.kind}","actor":{to_json(envelope.actor(audience))},'
+        f'"data":{envelope.data_json(audience)}{tail}}}'
+    )
 
 
 class Codec(Protocol):

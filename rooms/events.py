@@ -4,11 +4,12 @@ Invariant: a patient sees an event only through the fields that its kind lists f
 kind that lists none is staff-only by construction, and so is a field that nobody listed.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -215,14 +216,14 @@ class Envelope:
     previous: dict[Audience, Cursor]
     """The event before it in each of these views."""
 
-    def data(self, audience: Audience) -> dict[str, Any]:
-        """Tell what the audience may know of the event."""
+    def data_json(self, audience: Audience) -> str:
+        """Tell, as JSON, what the audience may know of the event."""
         kind = KINDS[self.event.kind]
         include = set(kind.patient_fields) if audience is Audience.PATIENT else None
-        data = self.event.payload.model_dump(
-            mode="json", by_alias=True, exclude_none=True, exclude_defaults=False, include=include
-        )
-        return {"message_id": self.id, **data} if self.event.kind == "message" else data
+        data = self.event.payload.model_dump_json(by_alias=True, exclude_none=True, include=include)
+        if self.event.kind != "message":
+            return data
+        return f'{{"message_id":{json.dumps(self.id)},{data[1:]}'
 
     def actor(self, audience: Audience) -> dict[str, str]:
         """Tell who did it; patients get the names of staff, never their ids."""

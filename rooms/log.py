@@ -66,7 +66,7 @@ class _Job:
         registering = isinstance(self.command, RegisterPatient)
         scope = self.by.tenant if registering else self.case
         parts = f"{registering:d}\0{scope}\0{self.by.id}\0{self.key}"
-        self.name = hashlib.sha256(parts.encode()).hexdigest()
+        self.name = hashlib.sha256(parts.encode()).hexdigest()[:32]
 
     def refuse(self, error: Exception) -> None:
         if not self.answer.done():

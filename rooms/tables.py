@@ -55,7 +55,7 @@ class EventRow(SQLModel, table=True):
     """As wide as the numbers that clients may ask for."""
     patient_seq: int | None = Field(default=None, sa_type=BigInteger)
     """None: patients do not see it."""
-    id: str = Field(unique=True)
+    id: str
     at: datetime = Field(sa_type=Instant)
     kind: str
     channel: str | None = None
@@ -67,10 +67,9 @@ class EventRow(SQLModel, table=True):
     staff_frame: str
     patient_frame: str | None = None
 
-    __table_args__ = (
-        UniqueConstraint("case_id", "patient_seq"),
-        {"sqlite_with_rowid": False},
-    )
+    # No index on `id`: ids are random, so each insertion would touch a page of its own, and they
+    # are only looked for within a case.
+    __table_args__ = (UniqueConstraint("case_id", "patient_seq"),)
 
 
 class PatientRow(SQLModel, table=True):

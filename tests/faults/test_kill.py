@@ -46,7 +46,7 @@ class Sender:
                 async with connect(f"{hub.ws}/api/v1/cases/{CASE}/ws", max_queue=None) as raw:
                     self.connections += 1
                     await self._talk(raw, hub.token(self.who), total)
-            await asyncio.sleep(0.02)  # a client does not hammer at a hub that is away
+            await asyncio.sleep(0.05)  # a client does not hammer at a hub that is away
 
     async def _talk(self, raw: ClientConnection, token: str, total: int) -> None:
         self._sent.clear()

@@ -74,14 +74,16 @@ class Peer:
     @contextlib.asynccontextmanager
     async def on_stream(cls, hub: Address, case: str = CASE) -> AsyncIterator[Self]:
         with cls.connected(hub, "/") as peer:
-            headers = hub.headers(MARIA) | {"Host": "hub"}
-            target = f"/api/v1/cases/{case}/messages/stream"
-            request = h11.Request(method="GET", target=target, headers=list(headers.items()))
-            await peer.write(peer._http.send(request) or b"")
-            await peer.write(peer._http.send(h11.EndOfMessage()) or b"")
+            await peer.get(hub, f"/api/v1/cases/{case}/messages/stream")
             while not await peer.read_stream():
                 pass
             yield peer
+
+    async def get(self, hub: Address, target: str) -> None:
+        headers = [*hub.headers(MARIA).items(), ("Host", "hub")]
+        request = h11.Request(method="GET", target=target, headers=headers)
+        await self.write(self._http.send(request) or b"")
+        await self.write(self._http.send(h11.EndOfMessage()) or b"")
 
     async def read_stream(self) -> list[Event]:
         """Read a little; give the events that are complete."""
@@ -259,6 +261,15 @@ async def test_a_peer_that_says_goodbye_and_reads_nothing_is_not_kept(tmp_path: 
         await peer.say_goodbye()
         await eventually(lambda: hub.hub.manager.connections == 0)
         await eventually(lambda: connections(hub) == 0)
+
+
+async def test_an_answer_that_nobody_reads_is_not_kept(tmp_path: Path) -> None:
+    async with running_hub(tmp_path, stall_s=1) as hub:
+        await say_everything(hub, 600)
+        with Peer.connected(hub, "/") as peer:
+            await peer.get(hub, f"/api/v1/cases/{CASE}/events?limit=500")
+            await eventually(lambda: held(hub) > 0)
+            await eventually(lambda: connections(hub) == 0)
 
 
 async def test_what_a_peer_makes_the_hub_answer_does_not_pile_up(tmp_path: Path) -> None:

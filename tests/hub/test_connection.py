@@ -408,6 +408,25 @@ async def test_a_queue_that_is_too_long_ends_the_socket(tmp_path: Path) -> None:
             assert (await priya.ask(message("k")))["type"] == "ack"
 
 
+async def test_a_peer_that_vanishes_while_answers_wait_for_it_is_forgotten(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub:
+        await fill(hub, 15)
+        async with hub.enter(PRIYA) as priya, hub.enter(MARIA, tail=0) as maria:
+            await priya.expect("presence", patient="online")
+            stop_reading(maria)
+            for number in range(40):
+                await maria.send({"type": "history", "key": f"h{number}", "limit": 200})
+            (connection,) = {
+                connection
+                for connection in hub.hub.manager.of_case(CASE)
+                if connection.principal is not None and not connection.principal.is_staff
+            }
+            await until(lambda: connection.busy and not connection.write(b""))
+            maria.raw.transport.abort()
+            await until(lambda: hub.hub.manager.connections == 1)
+            await priya.expect("presence", patient="offline")
+
+
 async def test_what_was_sent_before_leaving_is_still_done(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub:
         async with hub.enter(MARIA) as maria:

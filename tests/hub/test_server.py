@@ -156,7 +156,9 @@ async def test_a_second_interrupt_ends_at_once_and_a_second_sigterm_does_not(
     tmp_path: Path,
 ) -> None:
     one = server(tmp_path)
+    assert not one._hub.draining  # type: ignore[attr-defined]
     one.handle_exit(signal.SIGTERM, None)
+    assert one._hub.draining  # type: ignore[attr-defined]
     one.handle_exit(signal.SIGTERM, None)
     assert (one.should_exit, one.force_exit) == (True, False)
     one.handle_exit(signal.SIGINT, None)

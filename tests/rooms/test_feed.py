@@ -57,16 +57,16 @@ def test_hints_that_come_while_the_head_is_being_read_are_not_forgotten() -> Non
     assert seqs(guest) == [1, 2, 3, 4]
 
 
-def test_two_first_readers_find_the_position_of_their_stream_only_once() -> None:
+def test_a_head_that_arrives_late_does_not_put_a_stream_back() -> None:
     room = Room(2)
-    first = room.join()
-    for _ in range(2):
-        room.steps.step()  # its head is on its way
-    room.append()
-    second = room.join()
+    first, second = room.join(), room.join()
+    for _ in range(4):
+        room.steps.step()  # both have read the head of the log, 2, and it is on its way
+    late = room.steps.waiting.pop()
     room.settle()
-    assert (seqs(first), seqs(second)) == ([1, 2], [1, 2])
-    room.audit()
+    room.tell(room.append())
+    assert first.is_live
+    room.steps.spawn(late)
     room.settle()
     assert (seqs(first), seqs(second)) == ([1, 2, 3], [1, 2, 3])
 
@@ -529,9 +529,11 @@ def test_an_audit_that_a_hint_asked_for_may_fail_too() -> None:
     assert len(room.steps.waiting) == 1, "one audit at a time"
     room.settle()
     room.log.failing = False
+    room.append()
     room.tell(old)
+    assert len(room.steps.waiting) == 1, "and another one when that is over"
     room.settle()
-    assert guest.is_live
+    assert seqs(guest) == [4, 5, 6]
 
 
 def test_a_reader_is_told_if_its_history_cannot_be_read() -> None:
