@@ -49,8 +49,6 @@ from rooms.service import Joined, Rooms
 
 BAD_FRAMES = 10
 """Frames that are no JSON object, after which a socket is closed."""
-PAGE_BYTES = 524_288
-"""The size of a page of history."""
 
 logger = structlog.get_logger()
 
@@ -296,9 +294,7 @@ class RoomDoor:
                 assert_never(frame)
 
     async def _history(self, connection: Connection, frame: History, audience: Audience) -> None:
-        page = await self._rooms.history(
-            connection.case, audience, frame.before, frame.limit, PAGE_BYTES
-        )
+        page = await self._rooms.history(connection.case, audience, frame.before, frame.limit)
         connection.send_text(page_text(frame.key, connection.case, page.frames, page.more))
 
     async def _renew(self, connection: Connection, frame: Token, by: Principal) -> None:

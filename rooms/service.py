@@ -32,6 +32,8 @@ logger = structlog.get_logger()
 
 AUDIT_EVERY: Final = 5.0
 """Seconds between two comparisons of the feeds with the log."""
+PAGE_BYTES: Final = 524_288
+"""Most bytes of events in one answer."""
 MISSED: Final = 50
 """Most events in a `stale` answer."""
 
@@ -202,34 +204,31 @@ class Rooms:
     async def page(
         self, case: str, audience: Audience, after: Cursor, limit: int, kind: str = ""
     ) -> Page:
-        """Read the events after a cursor.
+        """Read the events after a cursor; fewer than `limit` if they are large.
 
         Raises:
             CursorLost: the cursor does not stand in this log.
 
         """
         records = await self.log.read(case, audience, after, limit + 1, kind)
-        more = len(records) > limit
-        records = records[:limit]
-        cursor = records[-1].cursor if records else after
-        return Page([record.frame for record in records], cursor, more)
+        kept = _within(records[:limit], PAGE_BYTES)
+        cursor = kept[-1].cursor if kept else after
+        return Page([record.frame for record in kept], cursor, len(kept) < len(records))
 
     async def history(
-        self, case: str, audience: Audience, before: int | None, limit: int, max_bytes: int
+        self,
+        case: str,
+        audience: Audience,
+        before: int | None,
+        limit: int,
+        max_bytes: int = PAGE_BYTES,
     ) -> Page:
         """Read the last events below `before`, in order; fewer if they are larger than `max_bytes`.
 
         `more` tells whether there are events below these.
         """
         records = await self.log.read_before(case, audience, before, limit)
-        kept: list[Record] = []
-        size = 0
-        for record in reversed(records):
-            size += len(record.frame.encode())
-            if kept and size > max_bytes:
-                break
-            kept.append(record)
-        kept.reverse()
+        kept = _within(records[::-1], max_bytes)[::-1]
         first = kept[0].cursor if kept else START
         return Page([record.frame for record in kept], first, first.seq > 1)
 
@@ -364,6 +363,18 @@ class Rooms:
             return []
         page = await self.page(case, Audience.STAFF, cursor, MISSED)
         return [json.loads(frame) for frame in page.frames]
+
+
+def _within(records: list[Record], max_bytes: int) -> list[Record]:
+    """Keep the first records of this size together, and one at least."""
+    kept: list[Record] = []
+    size = 0
+    for record in records:
+        size += len(record.frame.encode())
+        if kept and size > max_bytes:
+            break
+        kept.append(record)
+    return kept
 
 
 def _can_be_id(case: str) -> bool:
