@@ -28,7 +28,7 @@ from rooms.errors import Code, Malformed, Rejected, RoomError, Unavailable, forb
 from rooms.events import Audience, Envelope
 from rooms.lane import Lane
 from rooms.reads import LogReads
-from rooms.rows import CASE_COLUMNS, case_row, event_row, state_of, table_of
+from rooms.rows import CASE_COLUMNS, case_row, event_row, state_of, state_row, table_of
 from rooms.tables import CaseRow, EventRow, PatientRow
 
 logger = structlog.get_logger()
@@ -257,11 +257,7 @@ class Log(LogReads):
         return state
 
 
-_UPDATE: Final = (
-    update(table_of(CaseRow))
-    .where(table_of(CaseRow).c.id == bindparam("case"))
-    .values({column.name: bindparam(column.name) for column in CASE_COLUMNS if column.name != "id"})
-)
+_UPDATE: Final = update(table_of(CaseRow)).where(table_of(CaseRow).c.id == bindparam("case"))
 
 
 def _locked(connection: Connection, cases: set[str]) -> dict[str, RoomState]:
@@ -329,5 +325,5 @@ def _store(connection: Connection, batch: _Batch) -> None:
         if values:
             connection.execute(insert(table_of(row)), values)
     if batch.changed:
-        rows = [case_row(batch.states[case]) for case in sorted(batch.changed)]
-        connection.execute(_UPDATE, [{"case": row.pop("id"), **row} for row in rows])
+        changes = [{"case": case, **state_row(batch.states[case])} for case in batch.changed]
+        connection.execute(_UPDATE, changes)

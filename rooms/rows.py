@@ -55,6 +55,13 @@ def case_row(state: RoomState) -> dict[str, Any]:
         "tenant": state.tenant,
         "patient_id": state.patient_id,
         "patient_name": state.patient_name,
+        **state_row(state),
+    }
+
+
+def state_row(state: RoomState) -> dict[str, Any]:
+    """Give the columns of a case that events change."""
+    return {
         "status": state.status.value,
         "control": state.control.value,
         "owner_id": state.owner_id,

@@ -520,6 +520,21 @@ def test_a_log_that_fails_leaves_readers_behind_until_the_next_audit(
     assert slow.is_live
 
 
+def test_a_reader_whose_catch_up_failed_goes_on_although_nothing_new_has_happened() -> None:
+    room, (guest,) = settled(3, 3)
+    guest.room = 1
+    room.tell(room.append(), room.append())
+    room.log.failing = True
+    guest.resume()
+    room.settle()
+    room.log.failing = False
+    assert seqs(guest) == [4]
+    room.audit()
+    room.settle()
+    assert seqs(guest) == [4, 5]
+    assert guest.is_live
+
+
 def test_an_audit_that_a_hint_asked_for_may_fail_too() -> None:
     room, (guest,) = settled(3, 3)
     old = room.append()

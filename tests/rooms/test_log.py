@@ -29,7 +29,6 @@ from tests.rooms.kit import (
     SAM,
     STRANGER,
     Flaky,
-    Ids,
     OpenLog,
     assert_dense,
     cursors,
@@ -275,25 +274,19 @@ async def test_what_the_database_cannot_store_does_not_spoil_what_others_write(
 
 
 async def test_a_name_that_another_process_took_spoils_one_command_only(
-    database_url: str,
+    hub: OpenLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = Ids()
-    # One; Two, Three and Four together; Two alone; and from there as usual.
-    clash = iter(["message_1", "message_1", "message_2", "message_3", "message_1"])
-
-    def new_id(kind: str) -> str:
-        return next(clash, ids(kind)) if kind == "message" else ids(kind)
-
-    async with open_log(database_url, new_id=new_id) as hub:
-        await hub.open_case()
-        await hub.say("One")
+    with monkeypatch.context() as patch:
+        # As if another process had registered the patient a moment after this one had looked.
+        patch.setattr("rooms.log._registered", lambda connection, jobs: set())
         answers = await asyncio.gather(
-            hub.say("Two"), hub.say("Three"), hub.say("Four"), return_exceptions=True
+            hub.say("One"), hub.open_case("case-2", 1), hub.say("Two"), return_exceptions=True
         )
-        assert [type(answer) for answer in answers] == [Unavailable, Receipt, Receipt]
-        assert await texts(hub.log) == ["One", "Three", "Four"]
-        assert not (await hub.say("Two")).dup, "the same key may be sent again"
-        await assert_dense(hub.log, CASE, 5)
+    assert [type(answer) for answer in answers] == [Receipt, Unavailable, Receipt]
+    assert await texts(hub.log) == ["One", "Two"]
+    await assert_dense(hub.log, CASE, 3)
+    assert await hub.log.state("case-2") is None
+    assert (await refused(hub.open_case("case-2", 1))).code is Code.CONFLICT
 
 
 async def test_a_command_happens_wholly_or_not_at_all(

@@ -478,6 +478,21 @@ async def test_pages_lead_through_the_whole_view(tmp_path: Path) -> None:
             await hub.rooms.page(CASE, STAFF, Cursor(99, "00000000"), 2)
 
 
+async def test_a_page_of_large_events_is_shorter_and_nothing_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rooms.service.PAGE_BYTES", 2_500)
+    async with house(tmp_path) as hub:
+        for number in range(5):
+            await hub.say(str(number) + "x" * 1_000 * number)
+        cursor, more, pages = START, True, []
+        while more:
+            page = await hub.rooms.page(CASE, PATIENT, cursor, 10)
+            pages.append([json.loads(frame)["seq"] for frame in page.frames])
+            cursor, more = page.cursor, page.more
+        assert pages == [[1, 2, 3], [4], [5], [6]]
+
+
 async def test_history_goes_back_in_pages_of_limited_bytes(tmp_path: Path) -> None:
     async with house(tmp_path) as hub:
         for number in range(6):
