@@ -99,7 +99,7 @@ class Subscription:
         if self.closed or self._busy or self._full or self._stream.is_live(self):
             return
         self._busy = True
-        self._stream.spawn(self._catch_up())
+        self._stream.spawn(self._catch_up)
 
     def write(self, data: bytes | None) -> bool:
         """Hand bytes to the reader; False: it is full."""
@@ -151,13 +151,13 @@ class Stream:
         self._repairing = False
 
     @property
-    def located(self) -> bool:
+    def placed(self) -> bool:
         return self._position is not None
 
     @property
     def position(self) -> Cursor:
         """The last event that live readers were given."""
-        assert self._position is not None  # noqa: S101 - `locate` comes before it is asked for
+        assert self._position is not None  # noqa: S101 - `place` comes before it is asked for
         return self._position
 
     @property
@@ -169,22 +169,20 @@ class Stream:
         self._behind[subscription] = None
         return subscription
 
-    async def locate(self) -> Cursor:
-        """Find the position of a stream that has none yet: the head of the log.
+    def place(self, head: Cursor) -> None:
+        """Learn the head of the log, as it was read after this stream was registered.
 
-        A stream is registered before, so what is committed after that is heard of.
+        What was committed before is in it, and what is committed after it is heard of.
         """
+        self._newest = max(self._newest, head.seq)
         if self._position is None:
-            heads = await self._feed.log.heads([self._feed.case])
-            if self._position is None:
-                self._position = heads[self._feed.case][self.audience]
-                self._repair()
-        return self._position
+            self._position = head
+        self._repair()
 
     async def read(self, after: Cursor) -> list[Record]:
         return await self._feed.log.read(self._feed.case, self.audience, after)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._feed.spawn(self._contained(work))
 
     def is_live(self, subscription: Subscription) -> bool:
@@ -277,7 +275,7 @@ class Stream:
     def _repair(self) -> None:
         if not self._repairing and self._newest > self.position.seq:
             self._repairing = True
-            self.spawn(self._fill())
+            self.spawn(self._fill)
 
     async def _fill(self) -> None:
         """Deliver from the log what was heard of and did not come."""
@@ -305,10 +303,10 @@ class Stream:
                 subscription.reader.cut(Cut.CONTINUITY)
                 subscription.close()
 
-    async def _contained(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _contained(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Keep a failure within this stream; the next audit tries again."""
         try:
-            await work
+            await work()
         except Unavailable:
             logger.warning("feed_waits_for_log", case=self._feed.case, audience=self.audience)
         except Exception:
@@ -348,14 +346,14 @@ class Feed:
         return self._streams[audience].position
 
     def positions(self) -> dict[Audience, Cursor]:
-        return {name: stream.position for name, stream in self._streams.items() if stream.located}
+        return {name: stream.position for name, stream in self._streams.items() if stream.placed}
 
     def check(self, before: dict[Audience, Cursor], heads: dict[Audience, Cursor]) -> None:
         for audience, position in before.items():
             stream = self._streams.get(audience)
             # Meanwhile the last reader may have left, and a new one come, for whom a new stream
-            # is being located.
-            if stream is not None and stream.located:
+            # is being placed.
+            if stream is not None and stream.placed:
                 stream.check(position, heads.get(audience, START))
 
     def left(self, stream: Stream) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 from sqlmodel import col
 
 from rooms.core import RoomState
@@ -31,6 +31,18 @@ class TimelineEntry:
     frame: str
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What whoever enters a room needs to know, all of one moment."""
+
+    state: RoomState | None
+    """None: there is no such case."""
+    start: Cursor
+    """After which event the reader begins."""
+    reset: ResetReason | None
+    """Why its own cursor does not stand in this log, if it does not."""
+
+
 class LogReads:
     """The reading half of the log; every method raises `Unavailable` if it cannot be read."""
 
@@ -41,8 +53,15 @@ class LogReads:
         """Give the newest state of a case, or None if there is no such case."""
         if "\0" in case:
             return None  # PostgreSQL would refuse the question
-        row = await self._first(select(*CASE_COLUMNS).where(col(CaseRow.id) == case))
-        return None if row is None else state_of(row)
+        return await self._database.read(lambda connection: _state(connection, case))
+
+    async def entrance(
+        self, case: str, audience: Audience, after: Cursor | None, tail: int
+    ) -> Entrance:
+        """Find where a reader begins: at its cursor, or else at the last `tail` events."""
+        return await self._database.read(
+            lambda connection: _entrance(connection, case, audience, after, tail)
+        )
 
     async def heads(self, cases: Sequence[str]) -> dict[str, dict[Audience, Cursor]]:
         """Give the last cursor of each audience, for each of the cases that exists."""
@@ -154,11 +173,42 @@ _VIEWS: Final = {
 }
 
 
+_STATE: Final = select(*CASE_COLUMNS).where(col(CaseRow.id) == bindparam("case"))
+_IDS: Final = {
+    audience: select(col(EventRow.id)).where(
+        col(EventRow.case_id) == bindparam("case"), view.seq == bindparam("seq")
+    )
+    for audience, view in _VIEWS.items()
+}
+
+
 def _view(case: str, audience: Audience) -> Select[Any]:
     view = _VIEWS[audience]
     return select(col(EventRow.id), col(EventRow.kind), view.seq, view.frame).where(
         col(EventRow.case_id) == case, view.seq.is_not(None)
     )
+
+
+def _state(connection: Connection, case: str) -> RoomState | None:
+    row = connection.execute(_STATE, {"case": case}).first()
+    return None if row is None else state_of(row)
+
+
+def _entrance(
+    connection: Connection, case: str, audience: Audience, after: Cursor | None, tail: int
+) -> Entrance:
+    state = _state(connection, case)
+    if state is None:
+        return Entrance(None, START, None)
+    reset = None
+    if after is not None:
+        try:
+            _verify(connection, case, audience, after)
+            return Entrance(state, after, None)
+        except CursorLost as lost:
+            reset = lost.reason
+    first = max(state.head(audience).seq - tail, 0)
+    return Entrance(state, _cursor_at(connection, case, audience, first) or START, reset)
 
 
 def _heads(connection: Connection, cases: Sequence[str]) -> dict[str, dict[Audience, Cursor]]:
@@ -190,10 +240,7 @@ def _verify(connection: Connection, case: str, audience: Audience, cursor: Curso
 def _cursor_at(connection: Connection, case: str, audience: Audience, seq: int) -> Cursor | None:
     if seq == 0:
         return START
-    query = select(col(EventRow.id)).where(
-        col(EventRow.case_id) == case, _VIEWS[audience].seq == seq
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_IDS[audience], {"case": case, "seq": seq}).first()
     return None if row is None else Cursor(seq, tag_of(row[0]))
 
 

@@ -5,7 +5,7 @@ One way in: `handle` takes every command. One way out: `join` gives every reader
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,7 +21,7 @@ from rooms.core import RoomState
 from rooms.cursor import START, Cursor
 from rooms.database import Database
 from rooms.encoding import Record, Signal, to_json
-from rooms.errors import Code, CursorLost, Rejected, ResetReason, Unavailable, forbidden
+from rooms.errors import Code, Rejected, ResetReason, Unavailable, forbidden
 from rooms.events import Audience, Status
 from rooms.feed import Cut, Feed, Reader, Subscription, audit
 from rooms.log import Log, Receipt
@@ -181,21 +181,25 @@ class Rooms:
             Unavailable: the log cannot be read.
 
         """
-        state = await self.enter(case, by)
-        if state.status is Status.ARCHIVED:
-            raise Rejected(Code.CLOSED, "This case is archived.")
+        if not _can_be_id(case):
+            raise forbidden()
+        # First registered, then read: what is committed meanwhile is heard of.
         stream = self._feed(case).stream(audience)
         subscription = stream.subscribe(reader, by.id)
         try:
-            head = await stream.locate()
-            reset = None if after is None else await self._reset_reason(case, audience, after)
-            resumed = after is not None and reset is None
-            if after is None or reset is not None:
-                after = await self._tail(case, audience, head, tail)
+            entrance = await self.log.entrance(case, audience, after, tail)
+            state = entrance.state
+            if state is None or not core.may_enter(state, by):
+                raise forbidden()
+            if state.status is Status.ARCHIVED:
+                raise Rejected(Code.CLOSED, "This case is archived.")
         except BaseException:
             subscription.close()
             raise
-        return Joined(state, subscription, after, head, resumed, reset)
+        head = state.head(audience)
+        stream.place(head)
+        resumed = after is not None and entrance.reset is None
+        return Joined(state, subscription, entrance.start, head, resumed, entrance.reset)
 
     def head(self, case: str, audience: Audience) -> Cursor:
         """Give the last event that the readers of a joined room have here."""
@@ -329,28 +333,20 @@ class Rooms:
     def _forget(self, feed: Feed) -> None:
         self._feeds.pop(feed.case, None)
 
-    def _spawn(self, work: Any) -> None:
-        assert self._tasks is not None  # noqa: S101 - readers exist only while rooms are running
-        self._tasks.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            if self._tasks is None:
+                raise RuntimeError("the rooms are closed")
+            self._tasks.create_task(work)
+        except RuntimeError:
+            # The rooms are closed, or are being closed: nobody is left to deliver to.
+            work.close()
 
     async def _audit(self) -> None:
         while True:
             await asyncio.sleep(self._audit_every)
             if self._feeds:
                 await audit(self.log, list(self._feeds.values()))
-
-    async def _reset_reason(
-        self, case: str, audience: Audience, after: Cursor
-    ) -> ResetReason | None:
-        try:
-            await self.log.verify(case, audience, after)
-        except CursorLost as lost:
-            return lost.reason
-        return None
-
-    async def _tail(self, case: str, audience: Audience, head: Cursor, tail: int) -> Cursor:
-        found = await self.log.cursor_at(case, audience, max(head.seq - tail, 0))
-        return START if found is None else found
 
     async def _check_reply(self, case: str, message_id: str, by: Principal) -> None:
         await self.enter(case, by)

@@ -11,6 +11,7 @@ from rooms.cursor import Cursor, parse_cursor
 from rooms.errors import Unavailable
 from rooms.events import Audience, Card, Source, Status
 from rooms.feed import Cut
+from rooms.reads import Entrance
 from tests.compat_sse.kit import BOUND_S, CORA, FIRST, MARIA, PAUL, Hub, Stream, eventually, running
 from tests.compat_sse.whatwg import Event
 
@@ -406,7 +407,7 @@ async def test_what_cannot_be_read_now_can_be_tried_again(tmp_path: Path, who: s
 
 
 @BOTH
-@pytest.mark.parametrize("method", ["state", "patient_of", "heads", "verify", "read"])
+@pytest.mark.parametrize("method", ["entrance", "patient_of", "read"])
 async def test_a_log_that_fails_while_a_stream_opens_is_told_by_the_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, method: str
 ) -> None:
@@ -416,8 +417,7 @@ async def test_a_log_that_fails_while_a_stream_opens_is_told_by_the_status(
     async with running(tmp_path) as hub:
         await hub.say("one")
         monkeypatch.setattr(hub.rooms.log, method, fail)
-        query = "" if method == "heads" else f"?last_event_id={FIRST}"
-        response = await hub.refusal(f"/api/v1/cases/case_1{path}{query}")
+        response = await hub.refusal(f"/api/v1/cases/case_1{path}?last_event_id={FIRST}")
         assert response.status_code == 503
         await hub.nobody_reads()
 
@@ -488,13 +488,13 @@ async def test_a_drain_also_meets_a_stream_that_is_being_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(tmp_path) as hub:
-        heads = hub.rooms.log.heads
+        entrance = hub.rooms.log.entrance
 
-        async def drain_first(cases: list[str]) -> dict[str, dict[Audience, Cursor]]:
+        async def drain_first(*args: Any) -> Entrance:
             hub.sse.drain()
-            return await heads(cases)
+            return await entrance(*args)
 
-        monkeypatch.setattr(hub.rooms.log, "heads", drain_first)
+        monkeypatch.setattr(hub.rooms.log, "entrance", drain_first)
         response = await hub.refusal(f"/api/v1/cases/case_1{MESSAGES}")
         assert response.status_code == 503
         await hub.nobody_reads()

@@ -536,7 +536,7 @@ async def test_what_fails_unexpectedly_while_entering_asks_to_come_back(
     async def fail(*args: Any, **options: Any) -> Any:
         raise ZeroDivisionError
 
-    for name in ("heads", "read"):
+    for name in ("entrance", "read"):
         with monkeypatch.context() as patch:
             patch.setattr(room.hub.hub.rooms.log, name, fail)
             async with room.socket() as client:

@@ -186,6 +186,8 @@ class Flaky(Database):
         """How many of the next writes fail before anything is stored."""
         self.forget = 0
         """How many of the next writes are stored, but fail after that."""
+        self.stumble = 0
+        """How many of the next writes end with an error of ours, before the commit."""
         self.writes = 0
 
     async def read(self, work: Callable[..., Any]) -> Any:
@@ -198,11 +200,20 @@ class Flaky(Database):
         if self.refuse:
             self.refuse -= 1
             raise Unavailable
-        result = await self._inner.write(work)
+        result = await self._inner.write(self._stumbling(work) if self.stumble else work)
         if self.forget:
             self.forget -= 1
             raise Unavailable
         return result
+
+    def _stumbling(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        self.stumble -= 1
+
+        def worked_for_nothing(connection: Any) -> None:
+            work(connection)
+            raise ZeroDivisionError
+
+        return worked_for_nothing
 
     async def close(self) -> None:
         await self._inner.close()

@@ -270,7 +270,7 @@ class Room:
 
     async def _enter(self, guest: Guest, stream: Stream, subscription: Subscription) -> None:
         try:
-            await stream.locate()
+            stream.place((await self.log.heads([CASE]))[CASE][guest.audience])
             await self.log.read(CASE, guest.audience, guest.position)  # does the cursor stand?
             await subscription.start(guest.position)
         except (Unavailable, CursorLost):

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from structlog.typing import EventDict
@@ -289,20 +288,14 @@ async def test_a_name_that_another_process_took_spoils_one_command_only(
     assert (await refused(hub.open_case("case-2", 1))).code is Code.CONFLICT
 
 
-async def test_a_command_happens_wholly_or_not_at_all(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(state: RoomState) -> dict[str, Any]:
-        raise ZeroDivisionError
-
-    async with open_log(database_url) as hub:
+async def test_a_command_happens_wholly_or_not_at_all(database_url: str) -> None:
+    database = Flaky(open_database(database_url))
+    async with open_log(database) as hub:
         await hub.open_case()
-        with monkeypatch.context() as patch:
-            patch.setattr("rooms.log.case_row", fail)  # the last thing that a commit needs
+        database.stumble = 2
+        for attempt in (hub.say("One"), hub.open_case("case-2", 2)):
             with pytest.raises(ZeroDivisionError):
-                await hub.say("One")
-            with pytest.raises(ZeroDivisionError):
-                await hub.open_case("case-2", 2)
+                await attempt
         assert len(hub.hints) == 1
         await assert_dense(hub.log, CASE, 1)
         assert await hub.log.state("case-2") is None

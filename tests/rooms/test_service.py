@@ -270,12 +270,11 @@ async def test_a_join_that_fails_leaves_no_reader_behind(tmp_path: Path) -> None
 
     database = Broken(open_database(f"sqlite:///{tmp_path}/hub.db"))
     async with house(tmp_path, database=database) as hub:
-        for reads in (2, 3):  # the state can be read, but not the head, or not the tail
-            database.reads = reads
-            with pytest.raises(Unavailable):
-                await hub.join(MARIA)
-            with pytest.raises(KeyError):
-                hub.rooms.head(CASE, PATIENT)
+        database.reads = 1
+        with pytest.raises(Unavailable):
+            await hub.join(MARIA)
+        with pytest.raises(KeyError):
+            hub.rooms.head(CASE, PATIENT)
         assert (await hub.join(MARIA)).seqs == [1]
 
 
