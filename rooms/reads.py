@@ -98,15 +98,6 @@ class LogReads:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return _records(case, audience, START, rows[::-1])
 
-    async def verify(self, case: str, audience: Audience, cursor: Cursor) -> None:
-        """Check that a cursor stands in this log.
-
-        Raises:
-            CursorLost: it does not.
-
-        """
-        await self._database.read(lambda connection: _verify(connection, case, audience, cursor))
-
     async def cursor_at(self, case: str, audience: Audience, seq: int) -> Cursor | None:
         """Give the cursor of the event at `seq` of the audience's view; None: there is none."""
         return await self._database.read(

@@ -85,17 +85,17 @@ async def test_a_cursor_that_does_not_stand_in_the_log_is_told_from_the_end(
             last = await hub.log.cursor_at(CASE, audience, head)
             assert last is not None
             assert await hub.log.read(CASE, audience, last) == []
-            await hub.log.verify(CASE, audience, last)
             for cursor, reason in (
                 (Cursor(head + 1, last.tag), ResetReason.AHEAD),
                 (Cursor(10**14, last.tag), ResetReason.AHEAD),
                 (Cursor(head, "00000000"), ResetReason.MISMATCH),
                 (Cursor(head - 1, last.tag), ResetReason.MISMATCH),
             ):
-                for ask in (hub.log.read, hub.log.verify):
-                    with pytest.raises(CursorLost) as caught:
-                        await ask(CASE, audience, cursor)
-                    assert caught.value.reason is reason
+                with pytest.raises(CursorLost) as caught:
+                    await hub.log.read(CASE, audience, cursor)
+                assert caught.value.reason is reason
+                entrance = await hub.log.entrance(CASE, audience, cursor, 0)
+                assert (entrance.reset, entrance.start) == (reason, last)
 
 
 async def test_the_largest_number_that_a_client_can_name_is_only_a_number(
@@ -117,15 +117,14 @@ async def test_the_cursor_of_one_case_or_audience_is_none_of_another(database_ur
         assert staff is not None
         for audience, cursor in ((STAFF, other), (PATIENT, staff)):
             with pytest.raises(CursorLost):
-                await hub.log.verify(CASE, audience, cursor)
+                await hub.log.read(CASE, audience, cursor)
         with pytest.raises(CursorLost):
-            await hub.log.verify("unknown", STAFF, other)
+            await hub.log.read("unknown", STAFF, other)
 
 
 async def test_every_log_begins_at_the_same_place(database_url: str) -> None:
     async with told(database_url) as hub:
         assert await hub.log.cursor_at(CASE, STAFF, 0) == START
-        await hub.log.verify("unknown", PATIENT, START)
         assert await hub.log.read("unknown", PATIENT, START) == []
         assert await hub.log.cursor_at(CASE, STAFF, 8) is None
         assert await hub.log.cursor_at(CASE, STAFF, -1) is None
