@@ -9,7 +9,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from tests.rooms.kit import OpenLog, open_log
+from tests.rooms.kit import WITHIN, OpenLog, open_log
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,18 @@ async def hub(database_url: str) -> AsyncIterator[OpenLog]:
             opened.set_result(hub)
             await closing.wait()
 
+    def give_up() -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+
     # In one task from beginning to end, which a fixture is not.
     running = asyncio.create_task(run())
+    deadline = asyncio.get_running_loop().call_later(WITHIN, give_up)
     both: set[asyncio.Future[Any]] = {opened, running}
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         running.result()
     yield opened.result()
+    deadline.cancel()
     closing.set()
     await running

@@ -213,18 +213,22 @@ async def test_a_lock_of_another_process_is_waited_for_and_then_given_up(
 
 
 async def test_a_full_disk_is_an_outage_that_ends(tmp_path: Path) -> None:
-    def fill(connection: Connection) -> None:
+    def forbid_growth(connection: Connection) -> None:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    def fill(connection: Connection) -> None:
         for number in range(200):
             connection.execute(text(ADD), {"id": f"p{number}" + "x" * 500})
 
     async with opened(f"sqlite:///{tmp_path}/hub.db") as database:
         await database.create()
+        await database.write(forbid_growth)
         with pytest.raises(Unavailable):
             await database.write(fill)
-        await database.write(add(1))
-        assert await database.read(execute(IDS)) == [("p1",)]
+        assert await database.read(execute(IDS)) == []
+        await database.write(fill)
+        assert len(await database.read(execute(IDS))) == 200
 
 
 async def test_a_folder_that_does_not_exist_is_an_outage(tmp_path: Path) -> None:

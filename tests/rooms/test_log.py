@@ -161,6 +161,7 @@ async def test_the_same_key_twice_in_one_moment_happens_once(hub: OpenLog) -> No
     answers = await asyncio.gather(*(hub.say("Hello", key="k1") for _ in range(10)))
     assert sorted(answer.dup for answer in answers) == [False] + [True] * 9
     assert len({(answer.id, answer.cursor, answer.at) for answer in answers}) == 1
+    assert len(hub.hints) <= 3, "nobody had to try again"
     await assert_dense(hub.log, CASE, 2)
 
 

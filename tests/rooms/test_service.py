@@ -1,6 +1,7 @@
 """The door of the rooms, over a real log: who gets what, and what patients cannot tell."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -379,6 +380,18 @@ async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) ->
         again = await hub.rooms.handle(CASE, say("Hello"), MARIA, "k1")
         assert again == replace(receipt, dup=True)
         assert (await hub.join(MARIA)).texts == ["Hello", "Bye"]
+
+
+async def test_a_reader_that_goes_on_after_the_end_is_let_be(tmp_path: Path) -> None:
+    async with house(tmp_path) as hub:
+        maria = await hub.join(MARIA)
+        maria.room = 1
+        await hub.say("One")
+        await hub.say("Two")
+    maria.room = 1_000
+    maria.subscription.resume()
+    gc.collect()
+    assert maria.texts == ["One"]
 
 
 async def test_the_rooms_can_tell_whether_the_log_answers(tmp_path: Path) -> None:
