@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
 from rooms import tables  # noqa: F401 - the import fills SQLModel.metadata
@@ -23,6 +23,8 @@ from rooms.errors import Unavailable
 
 BUSY_MS: Final = 5_000
 """How long SQLite waits for another process's write lock."""
+ANSWER_S: Final = 10.0
+"""How long PostgreSQL has to answer a statement."""
 CACHE_KIB: Final = 16_384
 """Pages that each SQLite connection keeps; at the default of 2 MiB, inserting thrashes."""
 CHECKPOINT_PAGES: Final = 8_000
@@ -117,10 +119,8 @@ class PostgresDatabase(Database):
     """A shared database, for more than one process."""
 
     def __init__(self, url: sqlalchemy.URL) -> None:
-        self._readers = create_async_engine(
-            url, pool_size=READERS, max_overflow=0, hide_parameters=True
-        )
-        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
+        self._readers = _postgres_engine(url, READERS)
+        self._writer = _postgres_engine(url, 1)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         with _ours():
@@ -175,6 +175,17 @@ def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:
             # After a failed commit a connection may hold a transaction half open.
             connection.invalidate()
             raise
+
+
+def _postgres_engine(url: sqlalchemy.URL, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,
+        # A server that hangs, and does not die, must not hold the lane for ever.
+        connect_args={"timeout": ANSWER_S, "command_timeout": ANSWER_S},
+    )
 
 
 def _sqlite_engine(url: sqlalchemy.URL, begin: str) -> sqlalchemy.Engine:

@@ -66,7 +66,17 @@ class LogReader(Protocol):
 class Subscription:
     """A reader's place in a stream: behind at first, until `start`; call `close` at last."""
 
-    __slots__ = ("_busy", "_full", "_stream", "by", "closed", "position", "reader")
+    __slots__ = (
+        "_busy",
+        "_cut",
+        "_full",
+        "_started",
+        "_stream",
+        "by",
+        "closed",
+        "position",
+        "reader",
+    )
 
     def __init__(self, stream: "Stream", reader: Reader, by: str) -> None:
         self._stream = stream
@@ -77,6 +87,8 @@ class Subscription:
         """The last event written, while behind."""
         self._busy = True
         self._full = False
+        self._started = False
+        self._cut: Cut | None = None
         self.closed = False
 
     async def start(self, position: Cursor) -> None:
@@ -86,8 +98,18 @@ class Subscription:
             Unavailable: the log cannot be read.
 
         """
+        self._started = True
         self.position = position
+        if self._cut is not None:
+            self.reader.cut(self._cut)
         await self._catch_up()
+
+    def cut(self, reason: Cut) -> None:
+        """Close, and tell the reader why: at its start, if it has yet to be let in."""
+        self._cut = reason
+        self.close()
+        if self._started:
+            self.reader.cut(reason)
 
     def resume(self) -> None:
         """Go on: the reader that was full can take more."""
@@ -247,8 +269,7 @@ class Stream:
 
     def cut(self, reason: Cut) -> None:
         for subscription in [*self._live, *self._behind]:
-            subscription.reader.cut(reason)
-            subscription.close()
+            subscription.cut(reason)
 
     def _deliver(self, record: Record) -> None:
         self._position = record.cursor
@@ -300,8 +321,7 @@ class Stream:
         """Cut the readers that stand where the log, as it is now, does not reach."""
         for subscription in list(self._behind):
             if subscription.position.seq > self.position.seq:
-                subscription.reader.cut(Cut.CONTINUITY)
-                subscription.close()
+                subscription.cut(Cut.CONTINUITY)
 
     async def _contained(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Keep a failure within this stream; the next audit tries again."""

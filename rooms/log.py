@@ -163,8 +163,6 @@ class Log(LogReads):
             Unavailable: it is not known to be stored; the same key may be sent again.
 
         """
-        if "\0" in case:
-            raise forbidden()  # PostgreSQL would refuse the whole batch
         job = _Job(case, command, by, key, echo, asyncio.get_running_loop().create_future())
         if not self._lane.put(job):
             raise Unavailable("Too much waits to be stored. Try again in a moment.")
