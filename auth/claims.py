@@ -39,7 +39,11 @@ class Organisation:
 
 
 def principal_of(
-    claims: Claims, now: datetime, issuer: str | None, azp: frozenset[str]
+    claims: Claims,
+    now: datetime,
+    issuer: str | None,
+    azp: frozenset[str],
+    staff_organisations: frozenset[str] = frozenset(),
 ) -> Principal:
     """Check every claim at the time `now` and say who it is; `Unauthenticated` if one is wrong.
 
@@ -48,13 +52,14 @@ def principal_of(
     _check_party(claims, issuer, azp)
     expires_at = _check_times(claims, now.timestamp())
     subject = identifier(claims.get("sub"), "sub")
-    tenant, role = _tenant_and_role(claims)
+    tenant, role = _tenant_and_role(claims, staff_organisations)
     patient_id = _optional_id(claims, "patient_id")
     return Principal(
         id=subject,
         tenant=tenant,
         role=role,
-        name=_name(claims) or subject,
+        # Not the subject: patients get the names of staff, and never their ids.
+        name=_name(claims) or role.capitalize(),
         patient_id=patient_id if role is Role.PATIENT else None,
         session=_optional_id(claims, "sid"),
         acting=_actor(claims),
@@ -107,18 +112,19 @@ def _seconds(claims: Claims, name: str) -> float:
     return value
 
 
-def _tenant_and_role(claims: Claims) -> tuple[str, Role]:
+def _tenant_and_role(claims: Claims, staff: frozenset[str]) -> tuple[str, Role]:
     """Read the tenant, and the role if it is held there.
 
     `tenant_id` is a custom claim that our own session template sets, so it wins over the
     organisation, and the organisation's role counts in it. One exception: where both are Clerk
-    organisation ids and differ, the role is held elsewhere and does not count.
+    organisation ids and differ, the role is held elsewhere and does not count. Where users may
+    create organisations, and so become admins of their own, `staff` names those that count.
     """
     organisation = _organisation(claims)
     tenant = _optional_id(claims, "tenant_id") or organisation.id
     if tenant is None:
         raise Unauthenticated("no tenant")
-    if _is_elsewhere(organisation.id, tenant):
+    if _is_elsewhere(organisation.id, tenant) or (staff and organisation.id not in staff):
         return tenant, Role.PATIENT
     return tenant, organisation.role
 

@@ -53,6 +53,7 @@ class Verifier:
     """Turns bearer tokens into principals.
 
     `now` returns aware UTC. `azp` is Clerk's list of allowed web origins (empty: any).
+    `staff_organisations` are those in which a role makes somebody staff (empty: any).
     `service_token` is the shared secret of other back ends; without it nobody is the service.
     """
 
@@ -63,6 +64,7 @@ class Verifier:
         now: Callable[[], datetime],
         issuer: str | None = None,
         azp: frozenset[str] = frozenset(),
+        staff_organisations: frozenset[str] = frozenset(),
         service_token: str | None = None,
     ) -> None:
         if service_token is not None and len(service_token) < MIN_SERVICE_TOKEN_CHARS:
@@ -73,6 +75,7 @@ class Verifier:
         self._now = now
         self._issuer = issuer
         self._azp = azp
+        self._staff_organisations = staff_organisations
         self._service = None if service_token is None else _digest(service_token)
 
     async def verify(self, token: str, tenant: str | None = None) -> Principal:
@@ -94,7 +97,9 @@ class Verifier:
         algorithm, kid = _read_header(token)
         key = await self._keys.key(kid, algorithm)
         claims = _signed_claims(token, key, algorithm)
-        principal = principal_of(claims, self._now(), self._issuer, self._azp)
+        principal = principal_of(
+            claims, self._now(), self._issuer, self._azp, self._staff_organisations
+        )
         if tenant is not None and tenant != principal.tenant:
             raise Unauthenticated("the client claims another tenant")
         return principal

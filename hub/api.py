@@ -1,20 +1,22 @@
 """The REST door: the same commands, views and errors as the WebSocket, one request at a time."""
 
 import hashlib
+import math
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from auth.errors import KeysUnavailable, Unauthenticated
-from auth.principal import Principal
+from auth.principal import Principal, Role
 from auth.tokens import Verifier
 from hub.client_frames import Key, Message, Note, SetStatusFrame, WriteFrame, explain, parse_object
 from hub.close_codes import HTTP_STATUS
+from hub.rate_limit import UserBuckets
 from rooms.commands import RegisterPatient
 from rooms.core import audience_of
 from rooms.cursor import parse_cursor
@@ -97,8 +99,15 @@ class Api:
     """The endpoints of `/api/v1` that are about cases and patients."""
 
     def __init__(
-        self, rooms: Rooms, authenticate: Authenticator, *, new_id: Callable[[str], str]
+        self,
+        rooms: Rooms,
+        authenticate: Authenticator,
+        *,
+        new_id: Callable[[str], str],
+        writes: UserBuckets,
     ) -> None:
+        """Make the endpoints; `writes` limits what one user may write, back ends excepted."""
+        self._writes = writes
         self._rooms = rooms
         self._authenticate = authenticate
         self._new_id = new_id
@@ -156,13 +165,11 @@ class Api:
         if "internal_note" in channels and not by.is_staff:
             raise Rejected(Code.FORBIDDEN, "Only staff may read internal notes.")
         await self._rooms.enter(_case(request), by)
-        entries = await self._rooms.timeline(
-            _case(request), by, channels, query.before, query.limit + 1
+        entries, more = await self._rooms.timeline(
+            _case(request), by, channels, query.before, query.limit
         )
-        more = len(entries) > query.limit
         items = ",".join(
-            f'{{"channel":"{entry.channel}","event":{entry.frame}}}'
-            for entry in entries[: query.limit]
+            f'{{"channel":"{entry.channel}","event":{entry.frame}}}' for entry in entries
         )
         return _json(f'{{"entries":[{items}],"more":{to_json(more)}}}')
 
@@ -178,6 +185,7 @@ class Api:
     async def post_patient(self, request: Request, by: Principal) -> Response:
         """Register a patient, which opens the first case."""
         body = _validate(Registration, await _object(request))
+        self._throttle(by)
         key, echo = self._key(request)
         # From the key, so that a retry asks for the same patient again.
         made = hashlib.sha256(f"{by.tenant}\0{by.id}\0{key}".encode()).hexdigest()[:22]
@@ -191,10 +199,20 @@ class Api:
     ) -> Response:
         value = await _object(request)
         kind = model.model_fields["type"].annotation.__args__[0]  # type: ignore[union-attr]
+        self._throttle(by)
         frame: WriteFrame = _validate(model, {**value, "type": kind, "key": None})
         key, echo = self._key(request)
         receipt = await self._rooms.handle(_case(request), frame.command(), by, key, echo=echo)
         return _created(receipt, {})
+
+    def _throttle(self, by: Principal) -> None:
+        wait = 0.0 if by.role is Role.SERVICE else self._writes.take(by.tenant, by.id)
+        if wait:
+            raise Rejected(
+                Code.RATE_LIMITED,
+                "Too many writes. Wait before you send the next.",
+                {"retry_after": round(wait, 3)},
+            )
 
     def _key(self, request: Request) -> tuple[str, bool]:
         """Give the idempotency key of a request, and whether its sender chose it."""
@@ -221,6 +239,8 @@ class Api:
                 return JSONResponse({"error": body}, 409)
             except RoomError as error:
                 return error_response(error)
+            except ClientDisconnect:
+                return Response(status_code=400)
 
         return handle
 
@@ -231,7 +251,11 @@ _KEY: Final = TypeAdapter(Key)
 def error_response(error: RoomError) -> JSONResponse:
     """Write an error with the HTTP status that fits it."""
     body = {**error.details, "code": error.code, "message": error.message}
-    headers = {"Retry-After": "2"} if error.code is Code.UNAVAILABLE else {}
+    headers = {}
+    if error.code is Code.UNAVAILABLE:
+        headers["Retry-After"] = "2"
+    elif "retry_after" in error.details:
+        headers["Retry-After"] = str(math.ceil(error.details["retry_after"]))
     return JSONResponse({"error": body}, HTTP_STATUS[error.code], headers=headers)
 
 

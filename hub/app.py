@@ -27,6 +27,7 @@ from hub.api import Api, Authenticator
 from hub.body_limit import BodyLimit
 from hub.connection import Limits
 from hub.manager import ConnectionManager
+from hub.rate_limit import UserBuckets
 from hub.schema import schema_routes
 from hub.settings import Settings
 from hub.telemetry import Metrics
@@ -65,7 +66,8 @@ class Hub:
         self.draining = False
         if settings.dev or not settings.database_url:
             # Health data: for the eyes of the hub's own user only.
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            settings.data_dir.chmod(0o700)
         self.now = now
         self.rooms = Rooms(open_database(settings.database), MemoryBroker(), now=now, new_id=new_id)
         self.verifier = _verifier(settings, now, monotonic)
@@ -85,7 +87,12 @@ class Hub:
             origins=settings.allowed_origins | _own_origins(settings),
             new_id=new_id,
         )
-        self.api = Api(self.rooms, authenticate, new_id=new_id)
+        self.api = Api(
+            self.rooms,
+            authenticate,
+            new_id=new_id,
+            writes=UserBuckets(settings.writes_per_s, settings.writes_burst, monotonic),
+        )
         self.sse = SseRoutes(
             self.rooms,
             authenticate,
@@ -228,6 +235,7 @@ def _verifier(
         now=now,
         issuer=settings.jwt_issuer or None,
         azp=settings.jwt_azp,
+        staff_organisations=settings.staff_organisations,
         service_token=None if secret is None else secret.get_secret_value(),
     )
 

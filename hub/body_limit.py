@@ -23,12 +23,21 @@ class BodyLimit:
         # The server has read it as a number already, and has refused every other.
         size = 0 if int(announced) <= self._max_body else self._max_body + 1
 
+        answering = False
+
+        async def noted(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
         async def limited() -> Message:
             nonlocal size
             message = await receive() if size <= self._max_body else {}
             size += len(message.get("body", b""))
-            if size > self._max_body:
-                raise HTTPException(413)
-            return message
+            if size <= self._max_body:
+                return message
+            if answering:
+                return {"type": "http.disconnect"}  # too late to say why
+            raise HTTPException(413)
 
-        await self._app(scope, limited, send)
+        await self._app(scope, limited, noted)

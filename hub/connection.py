@@ -214,6 +214,12 @@ class Connection:
         self._release()
         self._socket.close(code, reason)
 
+    def abort(self) -> None:
+        """Drop the peer without a word."""
+        self.closed = True
+        self._release()
+        self._socket.abort()
+
     def _release(self) -> None:
         if self.subscription is not None:
             self.subscription.close()
@@ -323,7 +329,8 @@ class Connection:
             self._wake_at(self._surroundings.tick + left)
 
     def _sweep_heartbeat(self, now: float) -> None:
-        if self.closed or self.head is None:
+        gone = self.subscription is None or self.subscription.closed
+        if self.closed or self.head is None or gone:
             return
         heartbeat = self._limits.heartbeat
         if self._ponged and self._asked_at is not None and now - self._asked_at >= 2 * heartbeat:

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from auth.principal import Principal
 from hub.close_codes import CloseCode
 from hub.connection import Connection
+
+logger = structlog.get_logger()
 
 SPREAD_MS: Final = 2_000
 """Over how long clients are asked to spread their return after a drain."""
@@ -110,13 +114,22 @@ class ConnectionManager:
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
         for connection in unsent:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception:
+                logger.exception("socket_failed", conn=connection.id, case=connection.case)
+                connection.abort()
 
     def sweep(self) -> None:
         """Look at what is due on every socket."""
         self.tick = self.monotonic()
         for connection in list(self._all):
-            connection.sweep()
+            try:
+                connection.sweep()
+            except Exception:
+                # A fault with one socket must not end the sweep of all the others.
+                logger.exception("socket_failed", conn=connection.id, case=connection.case)
+                connection.abort()
 
     async def run(self, every: float) -> None:
         """Sweep every so many seconds until cancelled."""

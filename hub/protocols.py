@@ -17,6 +17,10 @@ from websockets.protocol import OPEN
 
 HANDSHAKE_S: Final = 2.0
 """How long a peer has to answer a close frame."""
+HEAD_BYTES: Final = 65_536
+"""Bytes that the head of a request may have."""
+REQUEST_S: Final = 15.0
+"""How long a request may take to arrive."""
 PONGS: Final = 131_072
 """Bytes that may wait for a peer which sends pings and does not read the answers."""
 NOTSENT: Final = 131_072
@@ -69,6 +73,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.queue = Mailbox()  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:
+            # The head came as a whole, and the parser refused it without an event.
+            self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -169,6 +179,9 @@ class HttpProtocol(HttpToolsProtocol):
     stall = 10.0
     """Seconds in which a peer must take something of what waits for it."""
     _check: asyncio.TimerHandle | None = None
+    _deadline: asyncio.TimerHandle | None = None
+    _head: int | None = 0
+    """Bytes of the head of the request that is coming; None once it is complete."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -176,6 +189,36 @@ class HttpProtocol(HttpToolsProtocol):
         # Every WebSocket begins as HTTP.
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT)
+        self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > HEAD_BYTES:
+                self.transport.abort()
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._expect_no_request()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._expect_no_request()
+        self._look_no_more()
+        super().handle_websocket_upgrade()
+
+    def _expect_request(self) -> None:
+        self._expect_no_request()
+        self._deadline = self.loop.call_later(REQUEST_S, self.transport.abort)
+
+    def _expect_no_request(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -188,6 +231,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._look_no_more()
+        self._expect_no_request()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -212,5 +256,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._head = 0
+        self._expect_request()
         extensions: dict[str, Any] = {"hub.transport": self.transport}
         self.scope["extensions"] = extensions

@@ -1,6 +1,11 @@
-"""A token bucket."""
+"""Token buckets."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+KEPT: Final = 1_000
+"""Buckets above which those that are full again are forgotten."""
 
 
 class TokenBucket:
@@ -24,3 +29,25 @@ class TokenBucket:
             self._tokens -= 1
             return 0.0
         return (1 - self._tokens) / self._rate
+
+    @property
+    def full(self) -> bool:
+        """Nothing was taken for so long that a new bucket would be no different."""
+        elapsed = self._monotonic() - self._updated
+        return self._tokens + elapsed * self._rate >= self._burst
+
+
+class UserBuckets:
+    """A bucket for each user, kept for as long as it remembers something."""
+
+    def __init__(self, rate: float, burst: int, monotonic: Callable[[], float]) -> None:
+        self._make = partial(TokenBucket, rate, burst, monotonic)
+        self._buckets: dict[tuple[str, str], TokenBucket] = {}
+
+    def take(self, tenant: str, user: str) -> float:
+        """Take a token of this user; 0 if there was one, else the seconds until there is."""
+        if len(self._buckets) >= KEPT and (tenant, user) not in self._buckets:
+            self._buckets = {
+                name: bucket for name, bucket in self._buckets.items() if not bucket.full
+            }
+        return self._buckets.setdefault((tenant, user), self._make()).take()

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     jwks_url: str = ""
     jwt_issuer: str = ""
     jwt_azp: Words = frozenset()
+    staff_organisations: Words = frozenset()
+    """The Clerk organisations whose roles count; empty: any."""
     service_token: SecretStr | None = None
 
     allowed_origins: Words = frozenset()

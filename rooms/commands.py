@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias, get_args
 
+from pydantic import BaseModel
+
 from rooms.events import Attachment, Card, Source, Status
 
 
@@ -66,5 +68,13 @@ def digest(command: Command) -> str:
     for name, default in _CONTENT[type(command)]:
         value = getattr(command, name)
         if value != default:
-            content.append(f"{name}={value!r}")
+            content.append(f"{name}={_content(value)}")
     return hashlib.sha256("\0".join(content).encode()).hexdigest()[:32]
+
+
+def _content(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_content(part) for part in value)
+    if isinstance(value, BaseModel):
+        return value.model_dump_json(exclude_defaults=True)
+    return repr(value)

@@ -6,6 +6,8 @@ one for each statement, and the same code for both.
 """
 
 import asyncio
+import sqlite3
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +25,8 @@ from rooms.errors import Unavailable
 
 BUSY_MS: Final = 5_000
 """How long SQLite waits for another process's write lock."""
-ANSWER_S: Final = 10.0
-"""How long PostgreSQL has to answer a statement."""
+ANSWER_S: Final = 4.0
+"""How long PostgreSQL has for a transaction."""
 CACHE_KIB: Final = 16_384
 """Pages that each SQLite connection keeps; at the default of 2 MiB, inserting thrashes."""
 CHECKPOINT_PAGES: Final = 8_000
@@ -124,12 +126,12 @@ class PostgresDatabase(Database):
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         with _ours():
-            async with self._readers.begin() as connection:
+            async with asyncio.timeout(ANSWER_S), self._readers.begin() as connection:
                 return await connection.run_sync(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         with _ours():
-            async with self._writer.begin() as connection:
+            async with asyncio.timeout(ANSWER_S), self._writer.begin() as connection:
                 return await connection.run_sync(work)
 
     async def create(self) -> None:
@@ -184,8 +186,26 @@ def _postgres_engine(url: sqlalchemy.URL, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         hide_parameters=True,
         # A server that hangs, and does not die, must not hold the lane for ever.
-        connect_args={"timeout": ANSWER_S, "command_timeout": ANSWER_S},
+        connect_args={
+            "timeout": ANSWER_S,
+            "command_timeout": ANSWER_S,
+            # Whatever the default of the role is: an ack means that it is on disk.
+            "server_settings": {"synchronous_commit": "on"},
+        },
     )
+
+
+def _enter_wal_mode(cursor: sqlite3.Cursor) -> None:
+    """Wait for another process that creates the file too; `busy_timeout` does not do it here."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _sqlite_engine(url: sqlalchemy.URL, begin: str) -> sqlalchemy.Engine:
@@ -204,13 +224,13 @@ def _sqlite_engine(url: sqlalchemy.URL, begin: str) -> sqlalchemy.Engine:
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout={BUSY_MS}",
-            "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             f"cache_size=-{CACHE_KIB}",
             f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
+        _enter_wal_mode(cursor)
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -171,6 +171,7 @@ class Stream:
         self._live: dict[Subscription, None] = {}
         self._behind: dict[Subscription, None] = {}
         self._repairing = False
+        self._archived = False
 
     @property
     def placed(self) -> bool:
@@ -216,6 +217,8 @@ class Stream:
             del self._behind[subscription]
             self._live[subscription] = None
             subscription.reader.live(self.position)
+            if self._archived:
+                subscription.cut(Cut.ARCHIVED)
         elif subscription.position.seq > self.position.seq:
             # Its reader comes from a process that heard of more than this one has yet.
             self._newest = max(self._newest, subscription.position.seq)
@@ -271,6 +274,12 @@ class Stream:
         for subscription in [*self._live, *self._behind]:
             subscription.cut(reason)
 
+    def archive(self) -> None:
+        """Let go of every reader that has everything, now and as soon as it has."""
+        self._archived = True
+        for subscription in list(self._live):
+            subscription.cut(Cut.ARCHIVED)
+
     def _deliver(self, record: Record) -> None:
         self._position = record.cursor
         codec = data = None
@@ -281,7 +290,7 @@ class Stream:
             if not subscription.write(data):
                 self._fall_behind(subscription)
         if record.kind == "status" and record.data["to"] == Status.ARCHIVED:
-            self.cut(Cut.ARCHIVED)
+            self.archive()
 
     def _fall_behind(self, subscription: Subscription) -> None:
         if subscription in self._live:

@@ -65,7 +65,8 @@ class _Job:
         # A new case has no id yet that a retry could repeat: there the tenant is the scope.
         registering = isinstance(self.command, RegisterPatient)
         scope = self.by.tenant if registering else self.case
-        parts = f"{registering:d}\0{scope}\0{self.by.id}\0{self.key}"
+        audience = core.audience_of(self.by)
+        parts = f"{registering:d}\0{scope}\0{audience}\0{self.by.id}\0{self.key}"
         self.name = hashlib.sha256(parts.encode()).hexdigest()[:32]
 
     def refuse(self, error: Exception) -> None:
@@ -106,7 +107,9 @@ class _Batch:
                 "This key was used for something else. Make a new key for each new command.",
             )
         state = self.states.get(receipt.case)
-        if state is not None and not core.may_enter(state, job.by):
+        # Whoever registers gets the right to the case by that very command.
+        registering = isinstance(job.command, RegisterPatient)
+        if state is not None and not registering and not core.may_enter(state, job.by):
             raise forbidden()
         return replace(receipt, dup=True)
 

@@ -3,14 +3,15 @@
 Invariant: whoever continues after a cursor is told when that cursor does not stand in this log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, select
 from sqlmodel import col
 
-from rooms.core import RoomState
+from auth.principal import Principal
+from rooms.core import RoomState, may_enter
 from rooms.cursor import START, Cursor, tag_of
 from rooms.database import Database
 from rooms.encoding import Record
@@ -21,6 +22,8 @@ from rooms.tables import CaseRow, EventRow, PatientRow
 
 PAGE: Final = 100
 """Events read at once when a reader catches up."""
+READ_BYTES: Final = 1_048_576
+"""Bytes of events after which a read ends, with fewer than it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Entrance:
     """What whoever enters a room needs to know, all of one moment."""
 
     state: RoomState | None
-    """None: there is no such case."""
+    """None: there is no such case, or no right to it."""
     start: Cursor
     """After which event the reader begins."""
     reset: ResetReason | None
@@ -54,12 +57,18 @@ class LogReads:
         return await self._database.read(lambda connection: _state(connection, case))
 
     async def entrance(
-        self, case: str, audience: Audience, after: Cursor | None, tail: int
+        self, case: str, by: Principal, audience: Audience, after: Cursor | None, tail: int
     ) -> Entrance:
         """Find where a reader begins: at its cursor, or else at the last `tail` events."""
-        return await self._database.read(
-            lambda connection: _entrance(connection, case, audience, after, tail)
-        )
+
+        def work(connection: Connection) -> Entrance:
+            state = _state(connection, case)
+            # The same work for a case that is not theirs as for one that does not exist.
+            if state is None or not may_enter(state, by):
+                return Entrance(None, START, None)
+            return _entrance(connection, state, audience, after, tail)
+
+        return await self._database.read(work)
 
     async def heads(self, cases: Sequence[str]) -> dict[str, dict[Audience, Cursor]]:
         """Give the last cursor of each audience, for each of the cases that exists."""
@@ -81,7 +90,7 @@ class LogReads:
 
         def work(connection: Connection) -> list[Record]:
             _verify(connection, case, audience, after)
-            return _records(case, audience, after, connection.execute(query).all())
+            return _records(case, audience, after, _within(connection.execute(query), 3))
 
         return await self._database.read(work)
 
@@ -93,7 +102,7 @@ class LogReads:
         query = _view(case, audience).order_by(view.seq.desc()).limit(limit)
         if before is not None:
             query = query.where(view.seq < before)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        rows = await self._database.read(lambda connection: _within(connection.execute(query), 3))
         return _records(case, audience, START, rows[::-1])
 
     async def cursor_at(self, case: str, audience: Audience, seq: int) -> Cursor | None:
@@ -133,7 +142,7 @@ class LogReads:
             query = query.where(channel.in_(channels))
         if before is not None:
             query = query.where(view.seq < before)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        rows = await self._database.read(lambda connection: _within(connection.execute(query), 1))
         return [TimelineEntry(row[0], row[1]) for row in rows]
 
     async def patient_of(self, tenant: str, user_id: str) -> str | None:
@@ -184,20 +193,18 @@ def _state(connection: Connection, case: str) -> RoomState | None:
 
 
 def _entrance(
-    connection: Connection, case: str, audience: Audience, after: Cursor | None, tail: int
+    connection: Connection, state: RoomState, audience: Audience, after: Cursor | None, tail: int
 ) -> Entrance:
-    state = _state(connection, case)
-    if state is None:
-        return Entrance(None, START, None)
     reset = None
     if after is not None:
         try:
-            _verify(connection, case, audience, after)
+            _verify(connection, state.case, audience, after)
             return Entrance(state, after, None)
         except CursorLost as lost:
             reset = lost.reason
     first = max(state.head(audience).seq - tail, 0)
-    return Entrance(state, _cursor_at(connection, case, audience, first) or START, reset)
+    start = _cursor_at(connection, state.case, audience, first) or START
+    return Entrance(state, start, reset)
 
 
 def _heads(connection: Connection, cases: Sequence[str]) -> dict[str, dict[Audience, Cursor]]:
@@ -231,6 +238,18 @@ def _cursor_at(connection: Connection, case: str, audience: Audience, seq: int) 
         return START
     row = connection.execute(_IDS[audience], {"case": case, "seq": seq}).first()
     return None if row is None else Cursor(seq, tag_of(row[0]))
+
+
+def _within(rows: Iterable[Any], frame: int) -> list[Any]:
+    """Take rows until their frames are `READ_BYTES` together."""
+    taken = []
+    size = 0
+    for row in rows:
+        taken.append(row)
+        size += len(row[frame])
+        if size > READ_BYTES:
+            break
+    return taken
 
 
 def _records(case: str, audience: Audience, after: Cursor, rows: Sequence[Any]) -> list[Record]:

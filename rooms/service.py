@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -187,18 +187,20 @@ class Rooms:
         stream = self._feed(case).stream(audience)
         subscription = stream.subscribe(reader, by.id)
         try:
-            entrance = await self.log.entrance(case, audience, after, tail)
+            entrance = await self.log.entrance(case, by, audience, after, tail)
             state = entrance.state
-            if state is None or not core.may_enter(state, by):
+            if state is None:
                 raise forbidden()
+            head = state.head(audience)
+            resumed = after is not None and entrance.reset is None
             if state.status is Status.ARCHIVED:
-                raise Rejected(Code.CLOSED, "This case is archived.")
+                if not resumed or entrance.start == head:
+                    raise Rejected(Code.CLOSED, "This case is archived.")
+                stream.archive()
         except BaseException:
             subscription.close()
             raise
-        head = state.head(audience)
         stream.place(head)
-        resumed = after is not None and entrance.reset is None
         return Joined(state, subscription, entrance.start, head, resumed, entrance.reset)
 
     def head(self, case: str, audience: Audience) -> Cursor:
@@ -238,9 +240,11 @@ class Rooms:
 
     async def timeline(
         self, case: str, by: Principal, channels: Sequence[str], before: int | None, limit: int
-    ) -> list[TimelineEntry]:
-        """Read what was said on all channels, the newest first."""
-        return await self.log.timeline(case, core.audience_of(by), channels, before, limit)
+    ) -> tuple[list[TimelineEntry], bool]:
+        """Read what was said on all channels, the newest first; and whether there is more."""
+        entries = await self.log.timeline(case, core.audience_of(by), channels, before, limit + 1)
+        kept = _within(entries[:limit], PAGE_BYTES)
+        return kept, len(kept) < len(entries)
 
     # Signals.
 
@@ -361,15 +365,18 @@ class Rooms:
         return [json.loads(frame) for frame in page.frames]
 
 
-def _within(records: list[Record], max_bytes: int) -> list[Record]:
-    """Keep the first records of this size together, and one at least."""
-    kept: list[Record] = []
+F = TypeVar("F", Record, TimelineEntry)
+
+
+def _within(items: list[F], max_bytes: int) -> list[F]:
+    """Keep the first items of this size together, and one at least."""
+    kept: list[F] = []
     size = 0
-    for record in records:
-        size += len(record.frame.encode())
+    for item in items:
+        size += len(item.frame.encode())
         if kept and size > max_bytes:
             break
-        kept.append(record)
+        kept.append(item)
     return kept
 
 

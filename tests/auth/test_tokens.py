@@ -41,7 +41,9 @@ NO_ACTORS: list[object] = ["x", 7, [], {}, {"sub": 7}, {"sub": ""}, {"iss": "x"}
 WRONG_TYPES = [(name, wrong) for name in TEXTS for wrong in NO_TEXTS]
 WRONG_TYPES += [("o", wrong) for wrong in NO_ORGANISATIONS] + [("act", x) for x in NO_ACTORS]
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-EXPECTED = Principal("user_1", "t1", Role.PATIENT, "user_1", expires_at=NOW + timedelta(seconds=60))
+EXPECTED = Principal(
+    "user_1", "t1", Role.PATIENT, "Patient", expires_at=NOW + timedelta(seconds=60)
+)
 
 
 def hmac_token(header: Json, secret: bytes) -> str:
@@ -581,11 +583,11 @@ async def test_session_and_impersonator_are_recorded() -> None:
         ("Ma\nri\0a\x1b[2J", "Maria[2J"),
         ("\ud800x", "x"),
         ("x" * 300, "x" * 200),
-        ("", "user_1"),
-        (" \t\n", "user_1"),
+        ("", "Patient"),
+        (" \t\n", "Patient"),
     ],
 )
-async def test_a_name_is_shown_without_controls_or_else_the_subject(name: str, shown: str) -> None:
+async def test_a_name_is_shown_without_controls_or_else_the_role(name: str, shown: str) -> None:
     assert (await verifier().verify(token(name=name))).name == shown
 
 

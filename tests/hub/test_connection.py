@@ -311,7 +311,7 @@ async def ask_without_reading(hub: RunningHub, client: Client, pages: int) -> No
 
 
 async def test_answers_wait_for_a_slow_reader_and_nothing_is_lost(tmp_path: Path) -> None:
-    async with running_hub(tmp_path) as hub:
+    async with running_hub(tmp_path, writes_burst=100) as hub:
         await fill(hub, 15)
         async with hub.enter(MARIA, tail=0) as maria:
             await ask_without_reading(hub, maria, 40)

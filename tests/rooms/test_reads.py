@@ -94,7 +94,7 @@ async def test_a_cursor_that_does_not_stand_in_the_log_is_told_from_the_end(
                 with pytest.raises(CursorLost) as caught:
                     await hub.log.read(CASE, audience, cursor)
                 assert caught.value.reason is reason
-                entrance = await hub.log.entrance(CASE, audience, cursor, 0)
+                entrance = await hub.log.entrance(CASE, PRIYA, audience, cursor, 0)
                 assert (entrance.reset, entrance.start) == (reason, last)
 
 

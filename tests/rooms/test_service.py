@@ -533,7 +533,7 @@ async def test_the_timeline_of_a_patient_is_their_own(tmp_path: Path) -> None:
         await hub.say("Hello")
         await hub.do(WriteNote("psst"))
         found = {
-            by.name: [entry.channel for entry in await hub.rooms.timeline(CASE, by, [], None, 9)]
+            by.name: [e.channel for e in (await hub.rooms.timeline(CASE, by, [], None, 9))[0]]
             for by in (MARIA, PRIYA)
         }
         assert found == {"Maria": ["chat"], "Priya": ["internal_note", "chat"]}
@@ -687,7 +687,7 @@ async def patients_wire(folder: Path, *, notes: bool) -> tuple[list[Any], list[A
         again = await hub.join(MARIA, START)
         page = await rooms.page(CASE, PATIENT, START, 3)
         history = await rooms.history(CASE, PATIENT, None, 3, 10**6)
-        timeline = await rooms.timeline(CASE, MARIA, [], None, 10)
+        timeline, _ = await rooms.timeline(CASE, MARIA, [], None, 10)
         answers += [page, history, timeline, again.joined.head, maria.lives]
         return [*maria.frames, *again.frames], answers
 
