@@ -129,10 +129,17 @@ def verifier(
     now: Callable[[], datetime] = lambda: NOW,
     issuer: str | None = None,
     azp: frozenset[str] = frozenset(),
+    staff_organisations: frozenset[str] = frozenset(),
     service_token: str | None = None,
 ) -> Verifier:
-    keys = StaticKey(public_pem(private_key(kind)))
-    return Verifier(keys, now=now, issuer=issuer, azp=azp, service_token=service_token)
+    return Verifier(
+        StaticKey(public_pem(private_key(kind))),
+        now=now,
+        issuer=issuer,
+        azp=azp,
+        staff_organisations=staff_organisations,
+        service_token=service_token,
+    )
 
 
 @dataclass

@@ -628,3 +628,17 @@ def test_a_short_service_secret_is_refused_with_advice(secret: str) -> None:
 
 async def test_tokens_are_still_accepted_beside_a_service_secret() -> None:
     assert await verifier(service_token=SECRET).verify(token()) == EXPECTED
+
+
+# Organisations whose roles count
+
+
+async def test_where_organisations_are_named_a_role_in_another_one_does_not_count() -> None:
+    named = verifier(staff_organisations=frozenset({"org_ours"}))
+    own = token(tenant_id="t1", org_id="org_own", org_role="org:admin")
+    none = token(tenant_id="t1", org_role="org:admin")
+    for text in (own, none):
+        assert (await verifier().verify(text)).role is Role.SUPERVISOR
+        assert (await named.verify(text)).role is Role.PATIENT
+    ours = token(tenant_id="t1", org_id="org_ours", org_role="org:admin")
+    assert (await named.verify(ours)).role is Role.SUPERVISOR

@@ -1,5 +1,6 @@
 """The REST door: the same commands, views and errors as the WebSocket."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from auth.principal import Principal, Role
 from rooms.errors import Unavailable
 from tests.hub.conftest import Room
 from tests.hub.test_client_frames import NO_OBJECTS, NOT_JSON, REFUSED
-from tests.kit import MARIA, PRIYA, TENANT, Identity, running_hub
+from tests.kit import CASE, MARIA, PRIYA, TENANT, Identity, running_hub
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -547,3 +548,42 @@ async def test_a_registration_of_the_wrong_form_is_refused(
     room: Room, body: dict[str, Any]
 ) -> None:
     error_of(await register(room, PRIYA, body), 422, "invalid")
+
+
+# Rates.
+
+
+async def test_what_one_user_may_write_is_limited_and_back_ends_are_not(tmp_path: Path) -> None:
+    secret = "s" * 32
+    async with running_hub(
+        tmp_path, writes_per_s=0.001, writes_burst=3, service_token=secret
+    ) as hub:
+        async with hub.rest(MARIA) as http:
+            path = f"/cases/{CASE}/messages"
+            codes = [(await http.post(path, json={"text": "x"})).status_code for _ in range(3)]
+            answer = await http.post(path, json={"text": "x"})
+        assert codes == [201] * 3
+        error_of(answer, 429, "rate_limited")
+        assert int(answer.headers["retry-after"]) > 900
+        async with hub.rest(PRIYA) as http:
+            assert (await http.post(path, json={"text": "x"})).status_code == 201
+        headers = {"Authorization": f"Bearer {secret}", "X-Tenant-ID": MARIA.tenant}
+        async with httpx2.AsyncClient(base_url=f"{hub.http}/api/v1", headers=headers) as http:
+            for _ in range(5):
+                assert (await http.post(path, json={"text": "x"})).status_code == 201
+
+
+async def test_a_client_that_hangs_up_in_its_request_leaves_no_trace(
+    room: Room, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", room.hub.port)
+    head = f"POST /api/v1/cases/{room.case}/messages HTTP/1.1\r\nHost: x\r\n"
+    head += f"X-Tenant-ID: {room.maria.tenant}\r\n"
+    token = f"Authorization: Bearer {room.hub.token(room.maria)}\r\nContent-Length: 9\r\n\r\n{{"
+    writer.write((head + token).encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with room.hub.rest(room.maria) as http:
+        assert (await http.get(f"/cases/{room.case}")).status_code == 200
+    assert "Traceback" not in capsys.readouterr().err + caplog.text

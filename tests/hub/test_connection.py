@@ -456,3 +456,56 @@ async def test_what_goes_on_without_a_socket_is_harmless(tmp_path: Path) -> None
         connection.sweep()
         await connection.drained()
         hub.hub.manager.send_away(connection)
+
+
+# Faults of one socket, and the others.
+
+
+async def test_a_ping_falls_due_while_the_last_frame_of_a_lost_peer_is_handled(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with running_hub(tmp_path, dependencies=clock.hands) as hub, hub.enter(MARIA):
+        connection = connection_of(hub)
+        connection.heard()
+        connection.lost()
+        clock.move(hub, 31)
+        assert not hub.hub.failed
+        connection.answered()
+
+
+async def test_a_fault_with_one_socket_is_not_felt_by_the_others(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_hub(tmp_path, dependencies=clock.hands) as hub, hub.enter(MARIA):
+        faulty = connection_of(hub)
+        async with hub.enter(PRIYA) as priya:
+            flush = Connection.flush
+
+            def fail(connection: Connection) -> None:
+                if connection is faulty:
+                    raise ZeroDivisionError
+                flush(connection)
+
+            monkeypatch.setattr(Connection, "flush", fail)
+            for key in ("k1", "k2"):
+                assert (await priya.ask(message(key)))["type"] == "ack"
+            await until(lambda: len(hub.hub.manager.of_case(CASE)) == 1)
+
+
+async def test_a_fault_in_a_sweep_costs_one_socket(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_hub(tmp_path, dependencies=clock.hands) as hub, hub.enter(MARIA):
+        faulty = connection_of(hub)
+        async with hub.enter(PRIYA) as priya:
+            sweep = Connection.sweep
+
+            def fail(connection: Connection) -> None:
+                if connection is faulty:
+                    raise ZeroDivisionError
+                sweep(connection)
+
+            monkeypatch.setattr(Connection, "sweep", fail)
+            clock.move(hub, 31)
+            await priya.expect("ping")
+            await until(lambda: len(hub.hub.manager.of_case(CASE)) == 1)

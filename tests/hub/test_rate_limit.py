@@ -1,9 +1,10 @@
 """How much a socket may do."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.rate_limit import TokenBucket
+from hub.rate_limit import TokenBucket, UserBuckets
 
 
 class Clock:
@@ -61,3 +62,22 @@ def test_no_pattern_gets_more_than_the_burst_and_the_rate(
         assert wait >= 0
         allowed += wait == 0
     assert allowed <= burst + rate * (clock.now - 1_000) + 1e-6
+
+
+def test_each_user_of_each_tenant_has_a_bucket() -> None:
+    buckets = UserBuckets(1.0, 2, lambda: 0.0)
+    assert [buckets.take("t", "maria") for _ in range(3)] == [0.0, 0.0, 1.0]
+    assert buckets.take("t", "priya") == buckets.take("u", "maria") == 0.0
+
+
+def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.rate_limit.KEPT", 2)
+    now = 0.0
+    buckets = UserBuckets(1.0, 1, lambda: now)
+    assert buckets.take("t", "a") == 0.0
+    now = 0.9
+    assert buckets.take("t", "b") == 0.0
+    now = 1.0
+    assert buckets.take("t", "c") == 0.0
+    assert set(buckets._buckets) == {("t", "b"), ("t", "c")}
+    assert buckets.take("t", "b") > 0

@@ -1,6 +1,7 @@
 """How a hub ends: nobody is dropped without a word, and nobody can hold it up."""
 
 import asyncio
+import contextlib
 import signal
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,49 @@ async def test_a_handshake_that_is_none_is_refused(tmp_path: Path) -> None:
         answer = await http.get(f"{hub.http}/api/v1/cases/{CASE}/ws", headers=headers)
         assert answer.status_code in (400, 426)
         assert await status(hub, "/healthz") == 200
+
+
+# Requests that do not end.
+
+
+@pytest.mark.parametrize("begin", [b"GET /", b"GET / HTTP/1.1\r\nX: "])
+async def test_a_request_whose_head_does_not_end_is_dropped(tmp_path: Path, begin: bytes) -> None:
+    async with running_hub(tmp_path) as hub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        async with asyncio.timeout(WITHIN):
+            with contextlib.suppress(ConnectionError):
+                writer.write(begin + b"a" * 4_000_000)
+                await writer.drain()
+                assert await reader.read() == b""
+        writer.close()
+        assert await status(hub, "/healthz") == 200
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_request_that_does_not_come_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes
+) -> None:
+    monkeypatch.setattr("hub.protocols.REQUEST_S", 0.1)
+    async with running_hub(tmp_path) as hub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        writer.write(begin)
+        async with asyncio.timeout(WITHIN):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+
+
+async def test_an_upgrade_that_is_refused_unread_is_not_kept(tmp_path: Path) -> None:
+    upgrade = (
+        f"GET /api/v1/cases/{CASE}/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    )
+    many = "".join(f"X-{number}: y\r\n" for number in range(300))
+    async with running_hub(tmp_path) as hub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        writer.write(f"{upgrade}{many}\r\n".encode())
+        async with asyncio.timeout(WITHIN):
+            with contextlib.suppress(ConnectionError):
+                assert b"101" not in await reader.read()
+        writer.close()

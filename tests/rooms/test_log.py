@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from structlog.typing import EventDict
 
-from auth.principal import Principal
+from auth.principal import Principal, Role
 from rooms import core
 from rooms.commands import Command, SetStatus, WriteNote
 from rooms.core import RoomState
@@ -496,3 +496,11 @@ async def test_one_rule_decides_for_two_processes(database_url: str) -> None:
             refusals = [answer for answer in answers if isinstance(answer, Rejected)]
             assert [refusal.code for refusal in refusals] == [Code.CONFLICT]
         await assert_dense(two.log, CASE, 11)
+
+
+async def test_a_key_of_staff_is_not_one_of_the_patient_that_they_were(hub: OpenLog) -> None:
+    was_staff = replace(PRIYA, role=Role.PATIENT, patient_id=MARIA.patient_id)
+    note = WriteNote("psst")
+    await hub.log.append(CASE, note, PRIYA, "k")
+    for key in ("k", "unknown"):
+        assert (await refused(hub.log.append(CASE, note, was_staff, key))).code == Code.FORBIDDEN

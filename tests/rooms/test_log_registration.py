@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from auth.principal import Principal
+from auth.principal import Principal, Role
 from rooms.commands import Command, RegisterPatient
 from rooms.cursor import START
 from rooms.errors import Code, Rejected, RoomError, Unavailable
@@ -148,3 +148,16 @@ async def test_one_patient_registered_by_two_processes_at_once_is_registered_onc
             for hub, case in ((one, f"a-{number}"), (two, f"b-{number}")):
                 again = await hub.log.append(case, registration(number), SERVICE, f"r{number}")
                 assert again == replace(first[0], dup=True)
+
+
+async def test_a_patient_who_registers_twice_in_one_moment_gets_one_receipt_twice(
+    hub: OpenLog,
+) -> None:
+    newcomer = replace(PRIYA, id="user_of_9", role=Role.PATIENT)
+    command = registration(9)
+    first, again = await asyncio.gather(
+        hub.log.append("case-9", command, newcomer, "k"),
+        hub.log.append("case-10", command, newcomer, "k"),
+    )
+    assert (first.case, again.case) == ("case-9", "case-9")
+    assert (first.dup, again.dup) == (False, True)

@@ -25,7 +25,8 @@ from rooms.errors import Code, CursorLost, Malformed, Rejected, ResetReason, Una
 from rooms.events import Audience, Status
 from rooms.feed import Cut, Subscription
 from rooms.log import Receipt
-from rooms.service import Joined, Rooms
+from rooms.reads import READ_BYTES
+from rooms.service import PAGE_BYTES, Joined, Rooms
 from tests.rooms.kit import (
     CASE,
     FOREIGNER,
@@ -706,3 +707,50 @@ async def test_no_key_and_no_id_of_staff_is_in_what_a_patient_receives(tmp_path:
             assert hidden not in wire
     own = [frame.get("key") for frame in frames if "key" in frame]
     assert own == ["k1", "k5", "k1", "k5"]
+
+
+# Archived.
+
+
+async def test_whoever_was_away_gets_the_rest_of_an_archived_case_and_then_is_told(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as hub:
+        await hub.say("one")
+        seen = (await hub.rooms.page(CASE, PATIENT, START, 9)).cursor
+        await hub.say("two")
+        await hub.do(SetStatus(Status.ARCHIVED))
+        reader = Collector()
+        joined = await hub.rooms.join(CASE, MARIA, PATIENT, reader, after=seen, tail=0)
+        await joined.subscription.start(joined.start)
+        assert reader.texts == ["two"]
+        assert reader.cuts == [Cut.ARCHIVED]
+        for after in (None, Cursor(reader.seqs[-1], reader.lives[0].tag)):
+            error = await refused(
+                hub.rooms.join(CASE, MARIA, PATIENT, Collector(), after=after, tail=9)
+            )
+            assert error.code is Code.CLOSED
+
+
+# Large events.
+
+
+async def test_answers_are_bounded_in_bytes_and_say_that_there_is_more(tmp_path: Path) -> None:
+    large = "\1" * 10_000  # six bytes each, as JSON
+    async with house(tmp_path) as hub:
+        for _ in range(30):
+            await hub.say(large)
+        page = await hub.rooms.page(CASE, STAFF, START, 100)
+        assert sum(map(len, page.frames)) <= PAGE_BYTES
+        assert page.more
+        entries, more = await hub.rooms.timeline(CASE, PRIYA, [], None, 100)
+        assert sum(len(entry.frame) for entry in entries) <= PAGE_BYTES
+        assert more
+        records = await hub.rooms.log.read(CASE, STAFF, START, 100)
+        assert sum(len(record.frame) for record in records) <= READ_BYTES + 70_000
+        seen = START
+        pages = 0
+        while (page := await hub.rooms.page(CASE, STAFF, seen, 100)).frames:
+            seen = page.cursor
+            pages += 1
+        assert (seen.seq, pages > 3) == (31, True)
