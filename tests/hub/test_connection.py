@@ -473,39 +473,23 @@ async def test_a_ping_falls_due_while_the_last_frame_of_a_lost_peer_is_handled(
         connection.answered()
 
 
+@pytest.mark.parametrize("method", ["flush", "sweep"])
 async def test_a_fault_with_one_socket_is_not_felt_by_the_others(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     async with running_hub(tmp_path, dependencies=clock.hands) as hub, hub.enter(MARIA):
         faulty = connection_of(hub)
         async with hub.enter(PRIYA) as priya:
-            flush = Connection.flush
+            work = getattr(Connection, method)
 
             def fail(connection: Connection) -> None:
                 if connection is faulty:
                     raise ZeroDivisionError
-                flush(connection)
+                work(connection)
 
-            monkeypatch.setattr(Connection, "flush", fail)
+            monkeypatch.setattr(Connection, method, fail)
             for key in ("k1", "k2"):
                 assert (await priya.ask(message(key)))["type"] == "ack"
-            await until(lambda: len(hub.hub.manager.of_case(CASE)) == 1)
-
-
-async def test_a_fault_in_a_sweep_costs_one_socket(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running_hub(tmp_path, dependencies=clock.hands) as hub, hub.enter(MARIA):
-        faulty = connection_of(hub)
-        async with hub.enter(PRIYA) as priya:
-            sweep = Connection.sweep
-
-            def fail(connection: Connection) -> None:
-                if connection is faulty:
-                    raise ZeroDivisionError
-                sweep(connection)
-
-            monkeypatch.setattr(Connection, "sweep", fail)
             clock.move(hub, 31)
             await priya.expect("ping")
             await until(lambda: len(hub.hub.manager.of_case(CASE)) == 1)
