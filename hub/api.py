@@ -16,7 +16,7 @@ from auth.principal import Principal, Role
 from auth.tokens import Verifier
 from hub.client_frames import Key, Message, Note, SetStatusFrame, WriteFrame, explain, parse_object
 from hub.close_codes import HTTP_STATUS
-from hub.rate_limit import UserBuckets
+from hub.rate_limit import UserBuckets, rate_limited
 from rooms.commands import RegisterPatient
 from rooms.core import audience_of
 from rooms.cursor import parse_cursor
@@ -208,11 +208,7 @@ class Api:
     def _throttle(self, by: Principal) -> None:
         wait = 0.0 if by.role is Role.SERVICE else self._writes.take(by.tenant, by.id)
         if wait:
-            raise Rejected(
-                Code.RATE_LIMITED,
-                "Too many writes. Wait before you send the next.",
-                {"retry_after": round(wait, 3)},
-            )
+            raise rate_limited("writes", wait)
 
     def _key(self, request: Request) -> tuple[str, bool]:
         """Give the idempotency key of a request, and whether its sender chose it."""

@@ -4,8 +4,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from rooms.errors import Code, Rejected
+
 KEPT: Final = 1_000
 """Buckets above which those that are full again are forgotten."""
+
+
+def rate_limited(what: str, wait: float) -> Rejected:
+    """Tell somebody who sent too many of `what` how many seconds to wait."""
+    return Rejected(
+        Code.RATE_LIMITED,
+        f"Too many {what}. Wait before you send the next.",
+        {"retry_after": round(wait, 3)},
+    )
 
 
 class TokenBucket:

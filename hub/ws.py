@@ -27,6 +27,7 @@ from hub.client_frames import (
 from hub.close_codes import CLOSE_ON_JOIN, CloseCode
 from hub.connection import Connection, Limits
 from hub.manager import ConnectionManager
+from hub.rate_limit import rate_limited
 from hub.server_frames import (
     Ack,
     Error,
@@ -244,11 +245,7 @@ class RoomDoor:
 
     def _throttle(self, connection: Connection, writes: bool) -> None:
         if wait := connection.throttle(writes):
-            raise Rejected(
-                Code.RATE_LIMITED,
-                "Too many frames. Wait before you send the next.",
-                {"retry_after": round(wait, 3)},
-            )
+            raise rate_limited("frames", wait)
 
     def _refuse(self, connection: Connection, error: RoomError, key: str | None) -> None:
         connection.send(_error(error, key))
