@@ -17,7 +17,7 @@ install: .venv/installed  ## create .venv with the hub and everything that its t
 	@touch $@
 
 run: install  ## start the hub on http://127.0.0.1:8000 with demonstration data
-	HUB_DEV=1 HUB_AUTH_WITHIN_S=120 $(BIN)/python -m hub serve
+	HUB_DEV=1 HUB_AUTH_WITHIN_S=120 HUB_FLAG_COORDINATOR_ENABLED=1 $(BIN)/python -m hub serve
 
 test: install  ## run all tests, side by side, against real servers
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -56,11 +56,11 @@ class DevKeys:
     ) -> str:
         """Sign a token valid from `now` (aware) for `lifetime`, at most 24 h.
 
-        Raises ValueError for the service, which has a secret and no token, and for a lifetime
-        that no verifier would accept.
+        Raises ValueError for the service, which has a secret and no token, for the AI, which has
+        neither, and for a lifetime that no verifier would accept.
         """
-        if role is Role.SERVICE:
-            raise ValueError("the service has no token: use the service secret")
+        if role in (Role.SERVICE, Role.AI):
+            raise ValueError("the service and the AI have no token; the service has a secret")
         issued, seconds = int(now.timestamp()), int(lifetime.total_seconds())
         if not 0 < seconds <= MAX_LIFETIME_S:
             raise ValueError("a token lives from 1 s to 24 h")

@@ -1,6 +1,7 @@
 """Who is calling, once a token has been verified.
 
-Invariant: a `Principal` exists only for somebody whose token was checked; nothing here checks.
+Invariant: a `Principal` exists only for somebody whose token was checked, or for a part of the hub
+itself; nothing here checks.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ class Role(StrEnum):
     COORDINATOR = "coordinator"
     SUPERVISOR = "supervisor"
     SERVICE = "service"
+    AI = "ai"
+    """The hub's own assistant; no token makes anybody this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Hub:
             **{name: value for name, value in os.environ.items() if not name.startswith("HUB_")},
             **LIMITS,
             "HUB_DEV": "1",
+            "HUB_AI_MODEL": "off",
             "HUB_PORT": str(self.port),
             "HUB_DATA_DIR": str(folder),
         }

@@ -10,13 +10,18 @@ from typing import Any, Protocol
 from compat_sse.names import Names
 from compat_sse.stream import encode
 from rooms.cursor import Cursor
-from rooms.encoding import Codec, Record, Signal, to_json
+from rooms.encoding import Codec, Record, Signal, draft_frames, to_json
 from rooms.errors import ResetReason
 from rooms.service import Joined
+from rooms.state import Run
 
 
 class Dialect(Codec, Protocol):
     """A codec that also knows how a stream begins and what it says when it becomes live."""
+
+    def draft(self, case: str, run: Run) -> bytes | None:
+        """Tell how far the AI is with an answer; None: its readers are not told."""
+        ...
 
     def summary(self, joined: Joined) -> tuple[str | None, dict[str, Any]]:
         """Give the name and the content of the first event."""
@@ -38,6 +43,9 @@ class MessageDialect:
         return encode(data, event=self._names.message, id=str(record.cursor))
 
     def signal(self, signal: Signal) -> bytes | None:
+        return None
+
+    def draft(self, case: str, run: Run) -> bytes | None:
         return None
 
     def summary(self, joined: Joined) -> tuple[str | None, dict[str, Any]]:
@@ -64,6 +72,9 @@ class FeedDialect:
     def signal(self, signal: Signal) -> bytes | None:
         return encode(signal.frame)
 
+    def draft(self, case: str, run: Run) -> bytes | None:
+        return b"".join(encode(to_json(frame)) for frame in draft_frames(case, run))
+
     def summary(self, joined: Joined) -> tuple[str | None, dict[str, Any]]:
         state = joined.state
         return None, {
@@ -76,7 +87,7 @@ class FeedDialect:
                 "control": state.control,
                 "status": state.status,
                 "coordinator": state.owner_name,
-                "run": None,
+                "run": None if state.run is None else state.run.id,
             },
         }
 

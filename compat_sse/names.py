@@ -1,6 +1,6 @@
 """The names of SSE events: one table, which a deployer can change."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,17 @@ class Names:
     connected: str = "connected"
     """The first event of the message stream: a summary of the case."""
     reset: str = "reset"
-    """The client's cursor cannot be honoured: forget what was shown, a summary follows."""
+    """The client's place cannot be honoured: forget what was shown, and begin with what follows."""
     message: str = "message"
     """Something that was said. `EventSource` hands this name to `onmessage`."""
+    thinking: str = "thinking"
+    """The AI begins an answer."""
+    token: str = "token"  # noqa: S105 - a piece of a text
+    """The next piece of the answer."""
+    done: str = "done"
+    """The answer is over."""
 
     def __post_init__(self) -> None:
-        for name in (self.connected, self.reset, self.message):
+        for name in astuple(self):
             if "\r" in name or "\n" in name:
                 raise ValueError(f"the name of an SSE event has one line: {name!r}")

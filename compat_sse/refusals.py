@@ -25,6 +25,10 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
+class SwitchedOff(Exception):
+    """The tenant has no streams."""
+
+
 def too_many(limit: int) -> Busy:
     message = (
         f"You have {limit} streams open, which is the most for one user. "
@@ -38,7 +42,7 @@ def draining() -> Busy:
     return Busy(503, message, RETRY_SOON_S)
 
 
-REFUSALS: Final = (Unauthenticated, KeysUnavailable, RoomError, Busy)
+REFUSALS: Final = (Unauthenticated, KeysUnavailable, RoomError, Busy, SwitchedOff)
 """What `refusal` has an answer for."""
 
 
@@ -47,6 +51,12 @@ def refusal(error: Exception) -> JSONResponse:
     match error:
         case Busy(status=status, message=message, retry_after=seconds):
             return _answer(status, message, {"Retry-After": str(seconds)})
+        case SwitchedOff():
+            message = (
+                "Streams are switched off. Poll `GET /api/v1/cases/{id}/events?after=` with the "
+                "cursor of the last event that you have; `0.0` for everything."
+            )
+            return _answer(503, message, {})
         case Unauthenticated():
             # What was wrong with it is for the log alone: a forger would learn from it.
             message = (

@@ -1,4 +1,4 @@
-"""The doors of the SSE layer: two streams of a case, both for the patient's audience.
+"""The doors of the SSE layer: three streams of a case, all for the patient's audience.
 
 Invariant: whoever asks, a member of staff too, gets what the patient may see and nothing else.
 """
@@ -11,14 +11,17 @@ from functools import partial
 from typing import Final
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from auth.principal import Principal
+from compat_sse.chat import ChatOutbox
+from compat_sse.chat_dialect import ChatDialect
 from compat_sse.dialects import Dialect, FeedDialect, MessageDialect, opening
 from compat_sse.names import Names
-from compat_sse.refusals import REFUSALS, draining, refusal, too_many
-from compat_sse.stream import EventStream, Outbox
+from compat_sse.refusals import REFUSALS, SwitchedOff, draining, refusal, too_many
+from compat_sse.stream import EventStream, Outbox, encode_retry
 from rooms.cursor import Cursor, parse_cursor
 from rooms.errors import Malformed, ResetReason
 from rooms.events import Audience
@@ -31,6 +34,9 @@ EXPIRY_GRACE_S: Final = 30.0
 """How long a stream outlives its token."""
 FAREWELL_S: Final = 1.0
 """How long a drain waits for a client that does not read."""
+
+Begin = Callable[[Request, Principal, ExitStack], Awaitable[ASGIApp]]
+"""Opens a stream for somebody; what must be undone at its end goes to the exit stack."""
 
 
 class SseRoutes:
@@ -79,17 +85,20 @@ class SseRoutes:
         # One object each for all readers: a record keeps its encoding by codec.
         self._messages = MessageDialect(self._names)
         self._feed = FeedDialect()
+        self._chat = ChatDialect(self._names)
         self._of_user: Counter[tuple[str, str]] = Counter()
-        self._open: set[EventStream] = set()
+        self._open: dict[EventStream, str] = {}
+        """The streams, each with its tenant."""
         self._draining = False
 
     def routes(self) -> list[Route]:
         return [
-            _get_only(prefix + path, endpoint)
+            _get_only(prefix + path, partial(self._answer, begin))
             for prefix in PREFIXES
-            for path, endpoint in (
-                ("/cases/{case}/messages/stream", self._stream_messages),
-                ("/cases/{case}/stream", self._stream_feed),
+            for path, begin in (
+                ("/cases/{case}/chat/stream", self._begin_chat),
+                ("/cases/{case}/messages/stream", partial(self._begin, self._messages)),
+                ("/cases/{case}/stream", partial(self._begin, self._feed)),
             )
         ]
 
@@ -107,43 +116,65 @@ class SseRoutes:
         for stream in list(self._open):
             stream.end(FAREWELL_S)
 
-    async def _stream_messages(self, request: Request) -> ASGIApp:
-        return await self._answer(request, self._messages)
+    def obey_flags(self) -> None:
+        """End the streams of the tenants that have none any more."""
+        for stream, tenant in list(self._open.items()):
+            if not self._rooms.flags.policy(tenant).sse:
+                stream.end(FAREWELL_S)
 
-    async def _stream_feed(self, request: Request) -> ASGIApp:
-        return await self._answer(request, self._feed)
-
-    async def _answer(self, request: Request, dialect: Dialect) -> ASGIApp:
+    async def _answer(self, begin: Begin, request: Request) -> ASGIApp:
         try:
             self._refuse_while_draining()
             by = await self._rooms.identify(await self._authenticate(request))
+            self._refuse_where_switched_off(by)
             # What was begun for a stream that does not come about is undone on the way out.
             with ExitStack() as cleanup:
                 self._admit(by, cleanup)
-                return await self._start(request, dialect, by, cleanup)
+                return await begin(request, by, cleanup)
         except REFUSALS as error:
             return refusal(error)
 
-    async def _start(
-        self, request: Request, dialect: Dialect, by: Principal, cleanup: ExitStack
-    ) -> EventStream:
-        """Join and begin the replay before the response begins, so that a failure has a status."""
-        case = request.path_params["case"]
+    async def _begin(
+        self, dialect: Dialect, request: Request, by: Principal, cleanup: ExitStack
+    ) -> ASGIApp:
         after, reset = _cursor_of(request)
         outbox = Outbox(dialect)
+        joined = await self._join(request, by, outbox, after, cleanup)
+        outbox.write(opening(dialect, self._names, joined, reset or joined.reset, self._retry()))
+        outbox.greet = partial(self._greeting, dialect, joined)
+        outbox.draft = partial(dialect.draft, joined.state.case)
+        return await self._start(outbox, joined, by, cleanup)
+
+    async def _begin_chat(self, request: Request, by: Principal, cleanup: ExitStack) -> ASGIApp:
+        outbox = ChatOutbox(self._chat, request.path_params["case"], self._rooms.log)
+        joined = await self._join(request, by, outbox, None, cleanup)
+        if not await outbox.begin(_last_event_id(request), joined.state.run):
+            # EventSource comes back after each end of a stream, until it is told this.
+            return Response(status_code=204, headers={"Cache-Control": "no-store"})
+        outbox.write(encode_retry(self._retry()))
+        return await self._start(outbox, joined, by, cleanup)
+
+    async def _join(
+        self,
+        request: Request,
+        by: Principal,
+        outbox: Outbox,
+        after: Cursor | None,
+        cleanup: ExitStack,
+    ) -> Joined:
+        case = request.path_params["case"]
         joined = await self._rooms.join(case, by, Audience.PATIENT, outbox, after=after, tail=0)
         cleanup.callback(joined.subscription.close)
-        retry = RETRY_MS + int(self._random() * RETRY_SPREAD_MS)
-        outbox.write(opening(dialect, self._names, joined, reset or joined.reset, retry))
-        outbox.greet = partial(self._greeting, dialect, joined)
-        await joined.subscription.start(joined.start)
-        self._refuse_while_draining()
-        self._arrive(case, by, cleanup)
-        return self._opened(outbox, joined, by, cleanup)
+        return joined
 
-    def _opened(
+    async def _start(
         self, outbox: Outbox, joined: Joined, by: Principal, cleanup: ExitStack
     ) -> EventStream:
+        """Begin the replay before the response begins, so that a failure has a status."""
+        await joined.subscription.start(joined.start)
+        self._refuse_while_draining()
+        self._refuse_where_switched_off(by)
+        self._arrive(joined.state.case, by, cleanup)
         owned = cleanup.pop_all()
         stream = EventStream(
             outbox,
@@ -153,13 +184,20 @@ class SseRoutes:
             heartbeat=self._heartbeat,
             stall=self._stall,
         )
-        self._open.add(stream)
-        owned.callback(self._open.discard, stream)
+        self._open[stream] = by.tenant
+        owned.callback(self._open.pop, stream)
         return stream
+
+    def _retry(self) -> int:
+        return RETRY_MS + int(self._random() * RETRY_SPREAD_MS)
 
     def _refuse_while_draining(self) -> None:
         if self._draining:
             raise draining()
+
+    def _refuse_where_switched_off(self, by: Principal) -> None:
+        if not self._rooms.flags.policy(by.tenant).sse:
+            raise SwitchedOff
 
     def _admit(self, by: Principal, cleanup: ExitStack) -> None:
         user = (by.tenant, by.id)
@@ -181,7 +219,7 @@ class SseRoutes:
             cleanup.callback(self._rooms.depart, case, connection)
 
     def _greeting(self, dialect: Dialect, joined: Joined, position: Cursor) -> bytes:
-        presence = self._rooms.patient_presence_frame(joined.state)
+        presence = self._rooms.patient_presence_frame(joined.state.case)
         return dialect.caught_up(joined.state.case, position, presence)
 
     def _lifetime(self, by: Principal) -> float:
@@ -200,10 +238,15 @@ def _get_only(path: str, endpoint: Callable[[Request], Awaitable[ASGIApp]]) -> R
     return route
 
 
+def _last_event_id(request: Request) -> str:
+    # EventSource repeats the URL when it reconnects, so the header is the newer one.
+    header = request.headers.get("last-event-id")
+    return header or request.query_params.get("last_event_id") or ""
+
+
 def _cursor_of(request: Request) -> tuple[Cursor | None, ResetReason | None]:
     """Read where the client wants to resume; a reason if that cannot be understood."""
-    # EventSource repeats the URL when it reconnects, so the header is the newer one.
-    text = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    text = _last_event_id(request)
     if not text:
         return None, None
     try:

@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from rooms.cursor import Cursor
 from rooms.encoding import Codec
 from rooms.feed import Cut, Subscription
+from rooms.state import Run
 
 logger = structlog.get_logger()
 
@@ -55,11 +56,7 @@ def encode(
         ValueError: `event` or `id` cannot be written, or `retry` is negative.
 
     """
-    fields = []
-    if retry is not None:
-        if retry < 0:
-            raise ValueError("retry must not be negative")
-        fields.append(b"retry: %d\n" % retry)
+    fields = [] if retry is None else [_retry(retry)]
     if event is not None:
         fields.append(b"event: %s\n" % _line(event, "\r\n"))
     if id is not None:
@@ -68,6 +65,17 @@ def encode(
     lines = _NEWLINE.sub("\ndata: ", data)
     fields.append(f"data: {_SURROGATE.sub(_REPLACEMENT, lines)}\n\n".encode())
     return b"".join(fields)
+
+
+def encode_retry(retry: int) -> bytes:
+    """Write how many milliseconds the client waits before it connects again, and nothing else."""
+    return _retry(retry) + b"\n"
+
+
+def _retry(milliseconds: int) -> bytes:
+    if milliseconds < 0:
+        raise ValueError("retry must not be negative")
+    return b"retry: %d\n" % milliseconds
 
 
 def _line(value: str, forbidden: str) -> bytes:
@@ -83,25 +91,36 @@ class Outbox:
         self.codec = codec
         self.greet: Callable[[Cursor], bytes] | None = None
         """Makes what is written once, when the reader becomes live for the first time."""
+        self.draft: Callable[[Run], bytes | None] = lambda run: None
+        """Makes what tells how far an answer of the AI is; None: nothing does."""
         self.ended = False
         self._limit = limit
         self._waiting: list[bytes] = []
         self._size = 0
         self._filled = asyncio.Event()
 
+    @property
+    def full(self) -> bool:
+        return self.ended or self._size >= self._limit
+
     def write(self, data: bytes) -> bool:
-        if self.ended:
-            return False
-        self._waiting.append(data)
-        self._size += len(data)
-        self._filled.set()
-        return self._size < self._limit
+        if not self.ended:
+            self._waiting.append(data)
+            self._size += len(data)
+            self._filled.set()
+        return not self.full
 
     def live(self, position: Cursor) -> None:
         if self.greet is not None:
             # If this fills the outbox, the next write tells: it is but a few hundred bytes.
             self.write(self.greet(position))
             self.greet = None
+
+    def answering(self, run: Run) -> None:
+        data = self.draft(run)
+        if data is not None:
+            # As with a greeting: a draft is the size of one message.
+            self.write(data)
 
     def cut(self, reason: Cut) -> None:
         # The client is told the reason when it comes back: by 410 or by a reset.

@@ -48,7 +48,7 @@ def serve() -> None:
 @click.option("--tenant", default=demo.TENANT, show_default=True)
 @click.option(
     "--role",
-    type=click.Choice([role.value for role in Role if role is not Role.SERVICE]),
+    type=click.Choice(["patient", "coordinator", "supervisor"]),
     default=Role.PATIENT.value,
     show_default=True,
 )

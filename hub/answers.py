@@ -5,19 +5,33 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.api import CHANNELS, Registration
-from hub.client_frames import Message, Note, SetStatusFrame
+from hub.chat import ChatMessage
+from hub.client_frames import (
+    AcceptFrame,
+    EscalateFrame,
+    Message,
+    Note,
+    ReleaseFrame,
+    SetStatusFrame,
+    StopFrame,
+)
+from hub.events_api import Emission
+from hub.flags_api import FlagChange
 from hub.json_schema import Schema, wire_schemas
 from hub.server_frames import (
     CaughtUp,
+    Delta,
+    Draft,
     EventFrame,
     PresenceSignal,
     ReadSignal,
     Ready,
     Reset,
+    RunSignalFrame,
     TypingSignal,
 )
 from rooms.errors import Code, ResetReason
-from rooms.events import Control, Status
+from rooms.events import Control, SenderType, Status
 
 
 class PatientName(BaseModel):
@@ -65,7 +79,7 @@ class Stored(BaseModel):
     """What the request did is durable; this is its event."""
 
     case: str
-    id: str
+    id: Annotated[str, Field(description="absent: all was so already")] = ""
     seq: int
     cursor: str
     at: str
@@ -78,12 +92,43 @@ class Registered(Stored):
     patient_id: str
 
 
+class Reply(BaseModel):
+    """What the AI said, or the text for an emergency."""
+
+    message_id: str
+    text: str
+    status: Literal["final", "interrupted", "failed"]
+    sender_type: SenderType
+    cursor: str
+
+
+class ChatAnswer(Stored):
+    """The message is stored; the reply to it, if there is one now."""
+
+    reply: Reply | None
+    control: Annotated[Control | None, Field(description="who leads, if no reply will come")] = None
+
+
+class FlagState(BaseModel):
+    """A flag of the tenant."""
+
+    name: str
+    on: bool
+    default: Annotated[bool, Field(description="without a change by a supervisor")]
+
+
+class Flags(BaseModel):
+    """The flags of the tenant."""
+
+    flags: list[FlagState]
+
+
 class Problem(BaseModel):
     """Why the request was refused: a code for programs, a sentence for people, and details."""
 
     model_config = ConfigDict(extra="allow")
 
-    code: Code | Literal["reset"]
+    code: Code | Literal["reset", "EVENT_EMIT_001"]
     message: str
     reason: Annotated[ResetReason | None, Field(description="with `reset`")] = None
     missed: Annotated[list[EventFrame] | None, Field(description="with `stale`")] = None
@@ -119,7 +164,45 @@ class StreamState(BaseModel):
     from_: Annotated[int, Field(alias="from")]
 
 
-STREAM_FRAMES: Final = (EventFrame, CaughtUp, PresenceSignal, TypingSignal, ReadSignal)
+class StreamThinking(BaseModel):
+    """The AI begins an answer."""
+
+    run: str
+
+
+class StreamToken(BaseModel):
+    """The next piece of an answer."""
+
+    token: str
+    run: str
+    index: int
+
+
+class StreamDone(BaseModel):
+    """An answer is over."""
+
+    message_id: str | None
+    status: Literal["final", "interrupted", "failed"]
+
+
+class StreamDraft(BaseModel):
+    """All of an answer so far; replaces what the client has."""
+
+    run: str | None
+    index: int
+    text: str
+
+
+STREAM_FRAMES: Final = (
+    EventFrame,
+    CaughtUp,
+    PresenceSignal,
+    RunSignalFrame,
+    Delta,
+    Draft,
+    TypingSignal,
+    ReadSignal,
+)
 """Frames of the WebSocket that the stream of a case carries as they are."""
 
 _MODELS: Final = (
@@ -132,6 +215,15 @@ _MODELS: Final = (
     Refusal,
     StreamRefusal,
     StreamState,
+    StreamThinking,
+    StreamToken,
+    StreamDone,
+    StreamDraft,
+    ChatMessage,
+    ChatAnswer,
+    Emission,
+    FlagChange,
+    Flags,
     *STREAM_FRAMES,
 )
 _SHORTENED: Final[dict[str, tuple[type[BaseModel], set[str]]]] = {
@@ -139,6 +231,10 @@ _SHORTENED: Final[dict[str, tuple[type[BaseModel], set[str]]]] = {
     "MessageBody": (Message, {"type", "key"}),
     "NoteBody": (Note, {"type", "key"}),
     "StatusBody": (SetStatusFrame, {"type", "key"}),
+    "EscalateBody": (EscalateFrame, {"type", "key"}),
+    "AcceptBody": (AcceptFrame, {"type", "key"}),
+    "ReleaseBody": (ReleaseFrame, {"type", "key"}),
+    "StopBody": (StopFrame, {"type", "key"}),
     # A stream does not tell who its reader is.
     "StreamReady": (Ready, {"you", "exp"}),
     "StreamReset": (Reset, {"type"}),

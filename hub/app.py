@@ -6,7 +6,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,25 +20,41 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ai.anthropic_model import AnthropicModel
+from ai.escalation import detect
+from ai.model import Model
+from ai.no_model import NoModel
+from ai.responder import Responder
+from ai.scripted_model import ScriptedModel
 from auth.dev import DevKeys
 from auth.jwks import JwksKeys
 from auth.tokens import KeySource, StaticKey, Verifier
 from compat_sse.routes import SseRoutes
-from hub.api import Api, Authenticator
+from hub.api import Api
 from hub.body_limit import BodyLimit
+from hub.chat import ChatApi
 from hub.connection import Limits
+from hub.desk_door import DeskDoor
+from hub.endpoints import Authenticator, Endpoints
+from hub.events_api import EventsApi
+from hub.flags_api import FlagsApi
 from hub.manager import ConnectionManager
 from hub.rate_limit import UserBuckets
 from hub.schema import schema_routes
 from hub.settings import Settings
-from hub.telemetry import Metrics
+from hub.telemetry import AnswerMetrics, Metrics, TaskMetrics
 from hub.ws import RoomDoor
 from rooms.broker import MemoryBroker
 from rooms.database import open_database
+from rooms.desk import Desks
 from rooms.errors import Code
+from rooms.runs import REPLY
 from rooms.service import Rooms
+from rooms.state import Policy
 
 logger = structlog.get_logger()
+
+DEFAULT_MODEL: Final = "claude-sonnet-5-5"
 
 
 def utc_now() -> datetime:
@@ -60,7 +77,9 @@ class Hub:
         monotonic: Callable[[], float] = time.monotonic,
         new_id: Callable[[str], str] = random_id,
         random: Callable[[], float] = random.random,
+        model: Model | None = None,
     ) -> None:
+        """Make a hub; `model` takes the place of the one that the settings name."""
         self.settings = settings
         self.failed = False
         self.draining = False
@@ -69,7 +88,16 @@ class Hub:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             settings.data_dir.chmod(0o700)
         self.now = now
-        self.rooms = Rooms(open_database(settings.database), MemoryBroker(), now=now, new_id=new_id)
+        self.rooms = Rooms(
+            open_database(settings.database),
+            MemoryBroker(),
+            now=now,
+            new_id=new_id,
+            policy=_policy(settings),
+            detect=detect,
+            lease=timedelta(seconds=settings.lease_s),
+            poll=min(1.0, settings.lease_s / 4),
+        )
         self.verifier = _verifier(settings, now, monotonic)
         self.manager = ConnectionManager(
             per_user=settings.sockets_per_user,
@@ -78,6 +106,12 @@ class Hub:
             monotonic=monotonic,
             random=random,
         )
+        self.answers = AnswerMetrics()
+        self.model = model or _model(settings)
+        responder = Responder(
+            self.rooms, self.model, monotonic=monotonic, report=self.answers.count
+        )
+        self.rooms.tasks.on(REPLY, responder.reply)
         authenticate = Authenticator(self.verifier, self.rooms)
         self.door = RoomDoor(
             self.rooms,
@@ -87,12 +121,26 @@ class Hub:
             origins=settings.allowed_origins | _own_origins(settings),
             new_id=new_id,
         )
-        self.api = Api(
+        self.desks = Desks(self.rooms.log)
+        self.rooms.listen(self.desks.note)
+        self.desk_door = DeskDoor(
             self.rooms,
+            self.desks,
+            self.verifier,
+            self.manager,
+            _limits(settings),
+            origins=settings.allowed_origins | _own_origins(settings),
+            new_id=new_id,
+        )
+        self.endpoints = Endpoints(
             authenticate,
             new_id=new_id,
             writes=UserBuckets(settings.writes_per_s, settings.writes_burst, monotonic),
         )
+        self.api = Api(self.rooms, self.endpoints)
+        self.events = EventsApi(self.rooms, self.endpoints)
+        self.flags = FlagsApi(self.rooms.flags, self.endpoints)
+        self.chat = ChatApi(self.rooms, self.endpoints)
         self.sse = SseRoutes(
             self.rooms,
             authenticate,
@@ -102,26 +150,48 @@ class Hub:
             stall=settings.stall_s,
             per_user=settings.streams_per_user,
         )
+        self.rooms.flags.changed = self.sse.obey_flags
         self.metrics = Metrics(
             {
                 "hub_sockets": ("Open WebSockets.", lambda: self.manager.connections),
                 "hub_rooms": ("Cases with open WebSockets.", lambda: self.manager.rooms),
                 "hub_sse_streams": ("Open SSE streams.", lambda: self.sse.count),
                 "hub_events_committed": ("Events committed.", lambda: self.rooms.committed),
+                "hub_tasks_working": ("Tasks in work.", lambda: self.rooms.tasks.working),
                 "hub_draining": ("1 while the process lets its readers go.", self._is_draining),
-            }
+            },
+            [self.answers, TaskMetrics(self.rooms.tasks)],
         )
+
+    @property
+    def assistant(self) -> str:
+        """Say in a few words who answers patients."""
+        match self.model:
+            case NoModel():
+                return "people alone: the AI is off"
+            case ScriptedModel():
+                return "a scripted assistant (set ANTHROPIC_API_KEY for a real one)"
+            case model:
+                return f"the model {model.name}"
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Own every background task; if one dies, the server is told to end."""
         try:
             async with self.rooms.running(), asyncio.TaskGroup() as tasks:
-                sweeps = tasks.create_task(
-                    self.manager.run(min(1.0, self.settings.heartbeat_s / 4))
-                )
+                own = [
+                    tasks.create_task(self.manager.run(min(1.0, self.settings.heartbeat_s / 4))),
+                    tasks.create_task(self.desks.run()),
+                    tasks.create_task(self.desk_door.run()),
+                ]
+                if isinstance(self.model, AnthropicModel):
+                    own.append(tasks.create_task(self.model.warm()))
                 yield
-                sweeps.cancel()
+                for task in own:
+                    task.cancel()
+            # After the answers: those under way are put back, for another process to write.
+            if isinstance(self.model, AnthropicModel):
+                await self.model.close()
         except BaseException:
             self.failed = True
             logger.exception("hub_failed")
@@ -134,14 +204,21 @@ class Hub:
         """Let every reader go, and finish what was being written."""
         self.draining = True
         self.sse.drain()
+        self.chat.drain()
         await self.manager.drain(self.settings.drain_s)
 
     def socket_routes(self) -> list[BaseRoute]:
-        return [WebSocketRoute("/api/v1/cases/{case}/ws", self.door)]
+        return [
+            WebSocketRoute("/api/v1/cases/{case}/ws", self.door),
+            WebSocketRoute("/api/v1/desk/ws", self.desk_door),
+        ]
 
     def http_routes(self) -> list[BaseRoute]:
         return [
             *self.api.routes(),
+            *self.events.routes(),
+            *self.flags.routes(),
+            *self.chat.routes(),
             *self.sse.routes(),
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
@@ -196,12 +273,34 @@ def _http_app(hub: Hub) -> Starlette:
                     "Last-Event-ID",
                     "Idempotency-Key",
                     "Content-Type",
+                    "Prefer",
                 ],
             ),
             Middleware(BodyLimit, max_body=settings.max_body),
         ],
         exception_handlers={404: _not_found, 405: _not_allowed, 413: _too_large, 500: _failed},
     )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        ai=settings.ai_model != "off",
+        coordinators=settings.flag_coordinator_enabled,
+        streaming=settings.flag_enable_response_streaming,
+        sse=settings.flag_sse_streaming,
+        alert_after=timedelta(seconds=settings.unaccepted_s),
+        away_after=timedelta(seconds=settings.owner_away_s),
+    )
+
+
+def _model(settings: Settings) -> AnthropicModel | ScriptedModel | NoModel:
+    if settings.ai_model == "off":
+        return NoModel()
+    key = settings.anthropic_api_key
+    if settings.ai_model == "scripted" or key is None or not key.get_secret_value():
+        return ScriptedModel()
+    name = settings.ai_model or DEFAULT_MODEL
+    return AnthropicModel(name, key.get_secret_value(), settings.anthropic_base_url or None)
 
 
 def _limits(settings: Settings) -> Limits:

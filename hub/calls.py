@@ -24,6 +24,8 @@ class Call:
     """The schema of the body; what has a body writes."""
     also: tuple[Code, ...] = ()
     """Errors beyond those of all calls that read, or write."""
+    accepted: bool = False
+    """It may answer 202."""
 
 
 _CASE: Final = "/api/v1/cases/{case}"
@@ -75,6 +77,65 @@ CALLS: Final = (
     ),
     Call(
         "POST",
+        f"{_CASE}/escalate",
+        "post_escalate",
+        "Ask for a person; once asked, asking again changes nothing.",
+        "Stored",
+        body="EscalateBody",
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/accept",
+        "post_accept",
+        "Take the case over from the AI (coordinators); `conflict` names who has it.",
+        "Stored",
+        body="AcceptBody",
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/release",
+        "post_release",
+        "Give the case back (its owner, or a supervisor).",
+        "Stored",
+        body="ReleaseBody",
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/stop",
+        "post_stop",
+        "Stop the answer that the AI is writing.",
+        "Stored",
+        body="StopBody",
+    ),
+    Call(
+        "POST",
+        "/api/v1/patients/{patient}/chat",
+        "post_chat",
+        "Say something in the newest case of the patient, and wait for the reply.",
+        "ChatAnswer",
+        body="ChatMessage",
+        accepted=True,
+    ),
+    Call(
+        "POST",
+        "/api/v1/events",
+        "post_event",
+        "Tell of something that was done for a patient (other back ends).",
+        "Stored",
+        body="Emission",
+    ),
+    Call("GET", "/api/v1/flags", "get_flags", "Give the flags of the tenant (staff).", "Flags"),
+    Call(
+        "POST",
+        "/api/v1/flags",
+        "post_flag",
+        "Switch a flag of the tenant (supervisors).",
+        "Flags",
+        body="FlagChange",
+        also=(Code.NOT_FOUND,),
+    ),
+    Call(
+        "POST",
         "/api/v1/patients",
         "post_patient",
         "Register a patient, which opens the first case.",
@@ -86,6 +147,7 @@ CALLS: Final = (
 # Path without its prefix, name, summary.
 STREAMS: Final = (
     ("/cases/{case}/messages/stream", "stream_messages", "Stream the messages of a case."),
+    ("/cases/{case}/chat/stream", "stream_chat", "Stream the answers of the AI, piece by piece."),
     ("/cases/{case}/stream", "stream_case", "Stream everything that patients see of a case."),
 )
 

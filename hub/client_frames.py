@@ -12,9 +12,19 @@ from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rooms.commands import Command, SendMessage, SetStatus, WriteNote
+from rooms.commands import (
+    Accept,
+    Command,
+    Escalate,
+    Release,
+    SendMessage,
+    SetStatus,
+    Stop,
+    WriteNote,
+)
 from rooms.errors import Code, Malformed
-from rooms.events import Attachment, Body, Card, Id, Source, Status, Text
+from rooms.events import Attachment, Card, Source, Status
+from rooms.payload import Body, Id, Text
 
 Key = Annotated[Text, Field(min_length=1, max_length=64)]
 Seq = Annotated[int, Field(ge=0, le=2**53, strict=True)]
@@ -31,12 +41,17 @@ class ClientFrame(BaseModel):
     key: Key | None = None
 
 
-class Auth(ClientFrame):
-    """The first frame of every socket."""
+class DeskAuth(ClientFrame):
+    """The first frame at a desk."""
 
     type: Literal["auth"]
     token: str
     tenant: str | None = None
+
+
+class Auth(DeskAuth):
+    """The first frame of every socket."""
+
     after: str | None = None
     """The cursor of the last event that was applied; `0.0` for everything."""
     tail: Annotated[int, Field(ge=0, le=500, strict=True)] = 50
@@ -96,6 +111,48 @@ class SetStatusFrame(ClientFrame):
         return SetStatus(status=self.status)
 
 
+class EscalateFrame(ClientFrame):
+    """Ask for a person."""
+
+    type: Literal["escalate"]
+    reason: Annotated[Text, Field(max_length=1_000)] = ""
+
+    def command(self) -> Command:
+        return Escalate(reason=self.reason)
+
+
+class AcceptFrame(ClientFrame):
+    """Take the case over from the AI (staff); exactly one of many gets it."""
+
+    type: Literal["accept"]
+
+    def command(self) -> Command:
+        return Accept()
+
+
+class ReleaseFrame(ClientFrame):
+    """Give the case back to the AI, or to the queue (its owner, or a supervisor)."""
+
+    type: Literal["release"]
+    to: Literal["ai", "queue"] = "ai"
+    brief: Body | None = None
+    """A text for the AI that is safe for the patient."""
+
+    def command(self) -> Command:
+        return Release(to=self.to, brief=self.brief)
+
+
+class StopFrame(ClientFrame):
+    """Stop the answer that the AI is writing."""
+
+    type: Literal["stop"]
+    run: Id | None = None
+    """Only this answer; otherwise whichever it is."""
+
+    def command(self) -> Command:
+        return Stop(run=self.run)
+
+
 class Typing(ClientFrame):
     """Tell that a text is being typed; it expires by itself after 6 s."""
 
@@ -132,11 +189,13 @@ class Pong(ClientFrame):
     seq: Seq | None = None
 
 
-WriteFrame: TypeAlias = Message | Note | SetStatusFrame
+WriteFrame: TypeAlias = (
+    Message | Note | SetStatusFrame | EscalateFrame | AcceptFrame | ReleaseFrame | StopFrame
+)
 """Frames that change the log."""
-ReadingFrame: TypeAlias = Auth | Token | Typing | Read | History | Ping | Pong
-"""All the others."""
-AnyFrame: TypeAlias = WriteFrame | ReadingFrame
+RoomFrame: TypeAlias = WriteFrame | Typing | Read | History
+"""Frames that have a meaning in a room only."""
+AnyFrame: TypeAlias = RoomFrame | DeskAuth | Auth | Token | Ping | Pong
 
 CLIENT_FRAMES: Final[Mapping[str, type[AnyFrame]]] = MappingProxyType(
     {
@@ -145,6 +204,10 @@ CLIENT_FRAMES: Final[Mapping[str, type[AnyFrame]]] = MappingProxyType(
         "message": Message,
         "note": Note,
         "status": SetStatusFrame,
+        "escalate": EscalateFrame,
+        "accept": AcceptFrame,
+        "release": ReleaseFrame,
+        "stop": StopFrame,
         "typing": Typing,
         "read": Read,
         "history": History,
@@ -152,6 +215,10 @@ CLIENT_FRAMES: Final[Mapping[str, type[AnyFrame]]] = MappingProxyType(
         "pong": Pong,
     }
 )
+DESK_FRAMES: Final[Mapping[str, type[AnyFrame]]] = MappingProxyType(
+    {"auth": DeskAuth, "token": Token, "ping": Ping, "pong": Pong}
+)
+"""What clients send at a desk."""
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
@@ -173,8 +240,8 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
-def parse_frame(text: str) -> AnyFrame:
-    """Read a client's frame.
+def parse_frame(text: str, frames: Mapping[str, type[AnyFrame]] = CLIENT_FRAMES) -> AnyFrame:
+    """Read a client's frame, which must be one of `frames`.
 
     Raises:
         Malformed: it is not JSON, of no known type, or its members are not what its type asks
@@ -183,9 +250,9 @@ def parse_frame(text: str) -> AnyFrame:
     """
     value = parse_object(text)
     kind = value.get("type")
-    model = CLIENT_FRAMES.get(kind) if isinstance(kind, str) else None
+    model = frames.get(kind) if isinstance(kind, str) else None
     if model is None:
-        known = ", ".join(CLIENT_FRAMES)
+        known = ", ".join(frames)
         raise Malformed(Code.BAD_TYPE, f"`type` must be one of {known}.", _key_of(value))
     try:
         return model.model_validate(value)

@@ -17,10 +17,11 @@ from typing import Final, Protocol
 from auth.principal import Principal
 from hub.close_codes import CLOSE_ON_CUT, CloseCode
 from hub.rate_limit import TokenBucket
-from hub.server_frames import CaughtUp, Goodbye, PingFrame, ServerFrame, text_message
+from hub.server_frames import CaughtUp, Goodbye, ServerFrame, text_message
 from rooms.cursor import Cursor
-from rooms.encoding import Codec
-from rooms.feed import Cut, Subscription
+from rooms.encoding import Codec, draft_frames, to_json
+from rooms.feed import Cut
+from rooms.state import Run
 
 UNSENT: Final = 65_536
 """Bytes that a connection gathers before it hands them to the transport at once."""
@@ -62,6 +63,18 @@ class Socket(Protocol):
         ...
 
 
+class Place(Protocol):
+    """A reader's place in a room or at a desk."""
+
+    closed: bool
+
+    def resume(self) -> None:
+        """Go on: the reader that was full can take more."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Surroundings(Protocol):
     """What the connections of a process share."""
 
@@ -76,7 +89,7 @@ class Surroundings(Protocol):
 
 
 class Connection:
-    """A socket of one principal in one room; a `rooms.feed.Reader`."""
+    """A socket of one principal in one room, or at a desk; a `rooms.feed.Reader`."""
 
     __slots__ = (
         "_asked_at",
@@ -100,9 +113,9 @@ class Connection:
         "closed",
         "codec",
         "due",
-        "head",
         "id",
         "on_live",
+        "ping",
         "principal",
         "subscription",
     )
@@ -118,14 +131,15 @@ class Connection:
     ) -> None:
         self.id = id
         self.case = case
+        """The room that it is in; empty at a desk."""
         self.codec = codec
         self.principal: Principal | None = None
         """Who is at the other end; None until `auth` has succeeded."""
-        self.subscription: Subscription | None = None
+        self.subscription: Place | None = None
         self.on_live: Callable[[], None] | None = None
         """Called whenever the reader has caught up."""
-        self.head: Callable[[], Cursor] | None = None
-        """Gives the head of the reader's feed, for pings."""
+        self.ping: Callable[[], ServerFrame] | None = None
+        """Makes the ping; None: nobody is let in yet."""
         self.busy = False
         """A frame of the client is being handled."""
         self.closed = False
@@ -177,10 +191,10 @@ class Connection:
         self._unsent_bytes = 0
         self._socket.write(data)
         if not self._writable and self._socket.buffered() > self._limits.queue_bytes:
-            self.end(CloseCode.SLOW, "You read too slowly. Resume from your last cursor.")
+            self.end(CloseCode.SLOW, "You read too slowly. Come back and resume.")
 
     def send(self, frame: ServerFrame) -> None:
-        self.send_text(frame.text())
+        self.send_text(frame.encoded())
 
     def send_text(self, text: str) -> None:
         if not self.closed:
@@ -191,6 +205,10 @@ class Connection:
             return
         self.send(CaughtUp(case=self.case, seq=position.seq))
         self.on_live()
+
+    def answering(self, run: Run) -> None:
+        for frame in draft_frames(self.case, run):
+            self.send_text(to_json(frame))
 
     def cut(self, reason: Cut) -> None:
         if self.busy:
@@ -209,7 +227,7 @@ class Connection:
             return
         self.closed = True
         goodbye = Goodbye(code=code, reason=reason, reconnect=code.reconnect, in_ms=in_ms)
-        self._unsent.append(text_message(goodbye.text()))
+        self._unsent.append(text_message(goodbye.encoded()))
         self.flush()
         self._release()
         self._socket.close(code, reason)
@@ -312,7 +330,7 @@ class Connection:
         since, held = self._stalled
         buffered = self._socket.buffered()
         if buffered >= held and now - since >= self._limits.stall:
-            self.end(CloseCode.SLOW, "You stopped reading. Resume from your last cursor.")
+            self.end(CloseCode.SLOW, "You stopped reading. Come back and resume.")
             self._socket.abort()
         elif buffered < held:
             self._stalled = (now, buffered)
@@ -330,14 +348,14 @@ class Connection:
 
     def _sweep_heartbeat(self, now: float) -> None:
         gone = self.subscription is None or self.subscription.closed
-        if self.closed or self.head is None or gone:
+        if self.closed or self.ping is None or gone:
             return
         heartbeat = self._limits.heartbeat
         if self._ponged and self._asked_at is not None and now - self._asked_at >= 2 * heartbeat:
-            self.end(CloseCode.HEARTBEAT, "You did not answer. Resume from your last cursor.")
+            self.end(CloseCode.HEARTBEAT, "You did not answer. Come back and resume.")
             return
         if now - self._sent_at >= heartbeat:
-            self.send(PingFrame(cursor=str(self.head())))
+            self.send(self.ping())
             self._asked_at = now if self._asked_at is None else self._asked_at
         self._wake_at(self._sent_at + heartbeat)
 

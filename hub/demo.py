@@ -80,6 +80,10 @@ Then type, at either prompt:
 and at Priya's, what Maria never sees:
   {{"type":"note","key":"k2","text":"Passport copy is missing"}}
 
+Maria is answered by {hub.assistant}. While it writes, Priya takes over, and gives back:
+  {{"type":"accept","key":"k3"}}
+  {{"type":"release","key":"k4","brief":"Maria asked for an estimate; I am on it."}}
+
 An older client. In a third terminal:
   curl -N http://{host}:{port}/api/v1/cases/{CASE}/messages/stream \\
     -H 'X-Tenant-ID: {TENANT}' \\

@@ -113,6 +113,11 @@ def _content(holder: Schema) -> Html:
 
 
 def _socket(channel: Schema, asyncapi: dict[str, Any]) -> Html:
+    described = asyncapi["components"]["messages"]
+    messages = {
+        name: described[each["$ref"].rpartition("/")[2]]
+        for name, each in channel["messages"].items()
+    }
     frames = [
         (
             tag("code", message["name"]),
@@ -120,7 +125,7 @@ def _socket(channel: Schema, asyncapi: dict[str, Any]) -> Html:
             _reference(message["payload"]),
             message["summary"],
         )
-        for name, message in asyncapi["components"]["messages"].items()
+        for name, message in messages.items()
     ]
     kinds = [
         (
@@ -129,7 +134,7 @@ def _socket(channel: Schema, asyncapi: dict[str, Any]) -> Html:
             _reference(kind["data"]["staff"]),
             _reference(kind["data"]["patient"]) if kind["patients_see_it"] else "nothing",
         )
-        for kind in channel["x-event-kinds"]
+        for kind in channel.get("x-event-kinds", [])
     ]
     errors = [
         (each["code"], str(each["http_status"]), each["meaning"])
@@ -145,13 +150,19 @@ def _socket(channel: Schema, asyncapi: dict[str, Any]) -> Html:
     ]
     return tag(
         "section",
-        tag("h2", "WebSocket"),
+        tag("h2", channel["title"]),
         tag("h3", tag("code", channel["address"])),
         tag("pre", channel["description"]),
         tag("h3", "Frames"),
         _table(("type", "sent by", "schema", ""), frames),
-        tag("h3", "Kinds of event"),
-        _table(("kind", "", "staff get", "patients get"), kinds),
+        *(
+            (
+                tag("h3", "Kinds of event"),
+                _table(("kind", "", "staff get", "patients get"), kinds),
+            )
+            if kinds
+            else ()
+        ),
         tag("h3", "Error codes"),
         _table(("code", "HTTP status", ""), errors),
         tag("h3", "Close codes"),

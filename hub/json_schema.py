@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import ModelSchema
 
 from rooms.events import KINDS, Audience, Kind
+from rooms.payload import Payload
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -82,17 +83,39 @@ def _event_of(kind: Kind) -> Schema:
 
 
 def _data_schemas() -> dict[str, Schema]:
-    found = schemas_of({kind.name: kind.payload for kind in KINDS.values()})
+    found = schemas_of(
+        {_key(kind, each): each for kind in KINDS.values() for each in kind.payloads}
+    )
     for kind in KINDS.values():
-        payload = found.pop(kind.name)
+        payloads = {each: found.pop(_key(kind, each)) for each in kind.payloads}
         for audience in audiences(kind):
-            found[data_name(kind, audience)] = _data(kind, payload, audience)
+            found |= _forms(kind, payloads, audience)
     return found
 
 
-def _data(kind: Kind, payload: Schema, audience: Audience) -> Schema:
-    """Describe what `Envelope.data` writes: no null, and every default."""
-    shown = _names(kind, audience)
+def _key(kind: Kind, payload: type[Payload]) -> str:
+    """Name a payload until it is described; a frame may have the name of its class."""
+    return f"{kind.name} {payload.__name__}"
+
+
+def _forms(
+    kind: Kind, payloads: Mapping[type[Payload], Schema], audience: Audience
+) -> dict[str, Schema]:
+    """Describe the data of a kind; if it has several payloads, the member `event` tells which."""
+    name = data_name(kind, audience)
+    forms = {
+        payload.__name__: _data(kind, shown, schema, audience)
+        for payload, schema in payloads.items()
+        if (shown := _names(kind, payload, audience))
+    }
+    if len(payloads) == 1:
+        return dict(zip([name], forms.values(), strict=True))
+    parts = {f"{name}.{payload}": form for payload, form in forms.items()}
+    return {name: {"title": name, "oneOf": [*map(reference, parts)]}, **parts}
+
+
+def _data(kind: Kind, shown: set[str], payload: Schema, audience: Audience) -> Schema:
+    """Describe what `Envelope.data_json` writes: no null, and every default."""
     members = {
         name: _without_null(member)
         for name, member in payload["properties"].items()
@@ -122,9 +145,9 @@ _READERS: Final = {
 }
 
 
-def _names(kind: Kind, audience: Audience) -> set[str]:
-    fields = kind.payload.model_fields
-    shown = kind.patient_fields if audience is Audience.PATIENT else fields.keys()
+def _names(kind: Kind, payload: type[Payload], audience: Audience) -> set[str]:
+    fields = payload.model_fields
+    shown = kind.patient_fields(payload) if audience is Audience.PATIENT else fields.keys()
     return {fields[name].alias or name for name in shown}
 
 

@@ -76,13 +76,14 @@ class ConnectionManager:
         self._empty.clear()
 
     def enter(self, connection: Connection, by: Principal) -> bool:
-        """Let a socket into the room of its case; False if its user has too many sockets."""
+        """Let a socket into its room, or to its desk; False if its user has too many sockets."""
         user = (by.tenant, by.id)
         if self._users[user] >= self._per_user:
             return False
         self._users[user] += 1
         connection.principal = by
-        self._rooms.setdefault(connection.case, set()).add(connection)
+        if connection.case:
+            self._rooms.setdefault(connection.case, set()).add(connection)
         return True
 
     def close(self, connection: Connection) -> None:

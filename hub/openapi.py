@@ -69,6 +69,7 @@ def _parameter(name: str, where: str, description: str, **limits: int) -> Schema
 
 _PARAMETERS: Final = {
     "case": _parameter("case", "path", "The id of the case."),
+    "patient": _parameter("patient", "path", "The id of the patient."),
     "tenant": _parameter("X-Tenant-ID", "header", "The tenant of the token."),
     "key": _parameter(
         "Idempotency-Key",
@@ -100,6 +101,7 @@ def _call(call: Call) -> Schema:
     done = {
         "200": {"description": "The answer to the same key again." if writes else "Done."},
         **({"201": {"description": "Done, and durable."}} if writes else {}),
+        **({"202": {"description": "Stored; no reply comes now."}} if call.accepted else {}),
     }
     codes = (*(_WRITING if writes else _READING), *call.also)
     refusals = sorted({str(HTTP_STATUS[code]) for code in codes})
@@ -159,6 +161,12 @@ _EVENTS: Final = {
         _NAMES.connected: reference("StreamState"),
         _NAMES.reset: reference("StreamReset"),
         _NAMES.message: reference("StreamMessage"),
+    },
+    "stream_chat": {
+        _NAMES.thinking: reference("StreamThinking"),
+        _NAMES.token: reference("StreamToken"),
+        _NAMES.done: reference("StreamDone"),
+        _NAMES.reset: reference("StreamDraft"),
     },
     "stream_case": {
         # Without an `event:` field, which a client reads as this name.

@@ -1,7 +1,7 @@
 """The frames that the hub sends over a WebSocket.
 
-Frames of a room (`event`, `typing`, `presence`, `read`) are written once for all their readers by
-`rooms`; their models stand here to describe them.
+Frames of a room (`event`, `run`, `delta`, `draft`, `typing`, `presence`, `read`) are written once
+for all their readers by `rooms`; their models stand here to describe them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from websockets.frames import Frame, Opcode
 
 from rooms.encoding import Record, Signal, timestamp, to_json
 from rooms.errors import Code, ResetReason
-from rooms.events import Control, SenderType, Status
+from rooms.events import Control, SenderType, Status, Trigger
+from rooms.state import RunState
 
 
 class ServerFrame(BaseModel):
@@ -24,7 +25,7 @@ class ServerFrame(BaseModel):
 
     type: str
 
-    def text(self) -> str:
+    def encoded(self) -> str:
         members = self.model_dump_json(by_alias=True, exclude_unset=True, exclude={"type"})
         return f'{{"type":"{self.type}"{"," if len(members) > 2 else ""}{members[1:]}'
 
@@ -55,7 +56,7 @@ class State(BaseModel):
     control: Control
     status: Status
     coordinator: str | None = Field(description="the name of the owner")
-    run: None = Field(description="the answer of the AI that is being written")
+    run: str | None = Field(description="the answer that the AI is writing")
 
 
 class Ready(ServerFrame):
@@ -151,6 +152,36 @@ class Who(BaseModel):
     name: str
 
 
+class RunSignalFrame(ServerFrame):
+    """How far the AI is with an answer; `message` holds it when it is over."""
+
+    type: Literal["run"] = "run"
+    case: str
+    run: str
+    state: RunState
+    message: str | None = None
+
+
+class Delta(ServerFrame):
+    """The next piece of an answer."""
+
+    type: Literal["delta"] = "delta"
+    case: str
+    run: str
+    i: int = Field(description="dense from 0")
+    text: str
+
+
+class Draft(ServerFrame):
+    """All of an answer up to piece `i`; replaces what the client has of it."""
+
+    type: Literal["draft"] = "draft"
+    case: str
+    run: str
+    i: int
+    text: str
+
+
 class TypingSignal(ServerFrame):
     """Somebody types; forget it after 6 s."""
 
@@ -214,6 +245,54 @@ class Goodbye(ServerFrame):
     in_ms: int = Field(description="how long to wait before that")
 
 
+class DeskCase(BaseModel):
+    """An open case, as a desk shows it."""
+
+    case: str
+    patient: str = Field(description="the name")
+    control: Control
+    owner: str | None = Field(description="the name")
+    owner_id: str | None
+    status: Status
+    waiting_since: str | None
+    escalation: Trigger | None = Field(description="why a person is needed")
+    last_message_at: str | None
+    preview: str = Field(description="the beginning of the newest message")
+    unread: int = Field(description="messages of the patient that no member of staff has read")
+
+
+class DeskReady(ServerFrame):
+    """The token was good; these are the open cases, and `case` frames tell what changes.
+
+    Who waits longest comes first, then who wrote last. If there are very many cases, the last of
+    them follow as `case` frames.
+    """
+
+    type: Literal["ready"] = "ready"
+    you: You
+    exp: str | None = None
+    cases: list[DeskCase]
+
+
+class CaseFrame(ServerFrame, DeskCase):
+    """The newest state of a case that was opened, or of which something has changed."""
+
+    type: Literal["case"] = "case"
+
+
+class CaseClosed(ServerFrame):
+    """The case was closed or archived; if it is opened again, a `case` comes."""
+
+    type: Literal["case_closed"] = "case_closed"
+    case: str
+
+
+class DeskPing(ServerFrame):
+    """Nothing was sent to this desk for a while."""
+
+    type: Literal["ping"] = "ping"
+
+
 SERVER_FRAMES: Final[Mapping[str, type[ServerFrame]]] = MappingProxyType(
     {
         "hello": Hello,
@@ -224,6 +303,9 @@ SERVER_FRAMES: Final[Mapping[str, type[ServerFrame]]] = MappingProxyType(
         "ack": Ack,
         "error": Error,
         "page": Page,
+        "run": RunSignalFrame,
+        "delta": Delta,
+        "draft": Draft,
         "typing": TypingSignal,
         "presence": PresenceSignal,
         "read": ReadSignal,
@@ -232,12 +314,32 @@ SERVER_FRAMES: Final[Mapping[str, type[ServerFrame]]] = MappingProxyType(
         "goodbye": Goodbye,
     }
 )
+DESK_SERVER_FRAMES: Final[Mapping[str, type[ServerFrame]]] = MappingProxyType(
+    {
+        "hello": Hello,
+        "ready": DeskReady,
+        "case": CaseFrame,
+        "case_closed": CaseClosed,
+        "ack": Ack,
+        "error": Error,
+        "ping": DeskPing,
+        "pong": PongFrame,
+        "goodbye": Goodbye,
+    }
+)
+"""What the hub sends to a desk."""
 
 
 def page_text(key: str | None, case: str, frames: Sequence[str], more: bool) -> str:
     """Write a `page` around event frames that are JSON already."""
     head = {"type": "page", **({} if key is None else {"key": key}), "case": case, "more": more}
     return f'{to_json(head)[:-1]},"events":[{",".join(frames)}]}}'
+
+
+def desk_ready_text(you: You, exp: str | None, cases: Sequence[str]) -> str:
+    """Write the `ready` of a desk around cases that are JSON already."""
+    head = {"type": "ready", "you": you.model_dump(), **({} if exp is None else {"exp": exp})}
+    return f'{to_json(head)[:-1]},"cases":[{",".join(cases)}]}}'
 
 
 def text_message(text: str) -> bytes:

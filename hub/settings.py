@@ -65,6 +65,22 @@ class Settings(BaseSettings):
     streams_per_user: int = Field(default=20, ge=1)
     pending_per_address: int = Field(default=100, ge=1)
     """Sockets of one address that have not yet sent `auth`."""
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("ANTHROPIC_API_KEY")
+    )
+    anthropic_base_url: str = Field(default="", validation_alias=AliasChoices("ANTHROPIC_BASE_URL"))
+    ai_model: str = ""
+    """Empty: the default model, or the scripted one without a key. `scripted`, `off`: just that."""
+    flag_coordinator_enabled: bool = False
+    flag_enable_response_streaming: bool = True
+    flag_sse_streaming: bool = True
+    unaccepted_s: float = Field(default=300, gt=0)
+    """How long a case waits for a coordinator before staff are told again."""
+    owner_away_s: float = Field(default=600, gt=0)
+    """How long an owner may be without a connection before the case waits again."""
+    lease_s: float = Field(default=8, ge=1)
+    """How long a process that has died keeps its tasks."""
+
     drain_s: float = Field(default=5, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -82,6 +98,12 @@ class Settings(BaseSettings):
             )
         if self.jwks_url and self.jwt_public_key:
             raise ValueError("Set HUB_JWKS_URL or HUB_JWT_PUBLIC_KEY, not both.")
+        key = self.anthropic_api_key
+        if self.ai_model not in ("", "scripted", "off") and not (key and key.get_secret_value()):
+            raise ValueError(
+                f"HUB_AI_MODEL={self.ai_model} needs ANTHROPIC_API_KEY. Set it, or set "
+                "HUB_AI_MODEL to `scripted` for the demonstration, or to `off`."
+            )
         if "://" not in self.database:
             raise ValueError("HUB_DATABASE_URL must begin with sqlite:/// or postgresql://.")
         return self

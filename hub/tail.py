@@ -17,6 +17,8 @@ BACKOFF_S: Final = 1.0
 _COLOURS: Final = {
     "message": "green",
     "note": "yellow",
+    "control": "magenta",
+    "escalation": "magenta",
     "status": "cyan",
     "patient": "cyan",
     "error": "red",

@@ -2,11 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass, fields
-from typing import Final, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel
 
-from rooms.events import Attachment, Card, Source, Status
+from rooms.events import Attachment, Card, Source, Status, Trigger
+from rooms.patient_events import PatientEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,117 @@ class RegisterPatient:
     user_id: str | None
 
 
-Command: TypeAlias = SendMessage | WriteNote | SetStatus | RegisterPatient
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """Open a further case for a registered patient."""
+
+    patient_id: str
+    name: str
+
+
+Opening: TypeAlias = RegisterPatient | OpenCase
+"""What brings a case into being."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell what another back end did for a patient."""
+
+    patient_id: str
+    """Whose case it must be."""
+    payload: PatientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Ask for a person."""
+
+    reason: str = ""
+    trigger: Trigger = Trigger.BUTTON
+    run: str | None = None
+    """The answer in which the AI asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Take the case over from the AI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give the case back."""
+
+    to: Literal["ai", "queue"] = "ai"
+    brief: str | None = None
+    """A text for the AI; safe for the patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the answer that the AI is writing."""
+
+    run: str | None = None
+    """Only this one; None: whichever it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRead:
+    """Note that staff have read the patient's messages up to a staff `seq`."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Add a piece to the AI's answer: it may be shown once this is durable."""
+
+    run: str
+    i: int
+    """The number of the piece: repeating one changes nothing."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """End the AI's answer with what is left of its text."""
+
+    run: str
+    rest: str
+    state: Literal["final", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remind:
+    """Tell staff again that a case waits; by a timer."""
+
+    fence: int
+    reminder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Take a case back from an owner who is gone; by a timer."""
+
+    fence: int
+
+
+Command: TypeAlias = (
+    SendMessage
+    | WriteNote
+    | SetStatus
+    | RegisterPatient
+    | OpenCase
+    | Emit
+    | Escalate
+    | Accept
+    | Release
+    | Stop
+    | MarkRead
+    | Continue
+    | Finish
+    | Remind
+    | Recall
+)
 
 
 _GUARDS: Final = frozenset({"seen", "force"})
@@ -75,6 +186,9 @@ def digest(command: Command) -> str:
 def _content(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(_content(part) for part in value)
+    if isinstance(value, PatientEvent):
+        # Its name is a default, and all that tells a consent from its end.
+        return f"{value.event}{value.model_dump_json(exclude_defaults=True)}"
     if isinstance(value, BaseModel):
         return value.model_dump_json(exclude_defaults=True)
     return repr(value)

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from rooms.cursor import Cursor
 from rooms.events import Audience, Envelope, SenderType
+from rooms.state import Progress, Run, RunState
 
 
 def timestamp(at: datetime) -> str:
@@ -101,3 +102,41 @@ class Signal:
         except KeyError:
             data = self._encoded[codec] = codec.signal(self)
             return data
+
+
+class RunSignal(Signal):
+    """A step of an answer that the AI is writing, or has just ended."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, case: str, audience: Audience, step: Progress) -> None:
+        frame = run_frame(case, step) if step.i is None else delta_frame(case, step)
+        super().__init__(case, audience, to_json(frame))
+        self.step = step
+
+
+def run_signals(case: str, step: Progress) -> list[RunSignal]:
+    """Give what the readers of both audiences are told of a step."""
+    steps = [step]
+    if step.i == 0:
+        steps = [Progress(step.run, step.fence, RunState.WRITING), step]
+    return [RunSignal(case, audience, each) for each in steps for audience in Audience]
+
+
+def run_frame(case: str, step: Progress) -> dict[str, Any]:
+    frame = {"type": "run", "case": case, "run": step.run, "state": step.state}
+    return frame if step.message_id is None else {**frame, "message": step.message_id}
+
+
+def delta_frame(case: str, step: Progress) -> dict[str, Any]:
+    return {"type": "delta", "case": case, "run": step.run, "i": step.i, "text": step.text}
+
+
+def draft_frames(case: str, run: Run) -> list[dict[str, Any]]:
+    """Tell a reader who comes in the middle of an answer how far it is."""
+    state = RunState.WRITING if run.pieces else RunState.THINKING
+    frames = [run_frame(case, Progress(run.id, run.fence, state))]
+    if run.pieces:
+        i = run.pieces - 1
+        frames.append({"type": "draft", "case": case, "run": run.id, "i": i, "text": run.text})
+    return frames

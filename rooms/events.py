@@ -1,19 +1,22 @@
 """The registry of event kinds: what may stand in a log, and what of it a patient may see.
 
-Invariant: a patient sees an event only through the fields that its kind lists for patients. A
-kind that lists none is staff-only by construction, and so is a field that nobody listed.
+Invariant: a patient sees an event only through the fields that its kind lists for its payload. A
+payload with none is staff-only by construction, and so is a field that nobody listed.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from rooms.cursor import Cursor
+from rooms.patient_events import kinds as patient_kinds
+from rooms.payload import Body, Id, Name, Payload, Text
 
 
 class Audience(StrEnum):
@@ -60,29 +63,26 @@ class Control(StrEnum):
     HUMAN = "human"
 
 
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain the character U+0000")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must not contain lone surrogates") from None
-    return text
+class Trigger(StrEnum):
+    """What made a case need a person."""
+
+    PHRASE = "phrase"
+    """The patient's words."""
+    BUTTON = "button"
+    MODEL = "model"
+    RED_FLAG = "red_flag"
+    """Words that may mean an emergency."""
+    OWNER_AWAY = "owner_away"
+    """The coordinator who had accepted is gone."""
 
 
-Text = Annotated[str, AfterValidator(_storable)]
-"""A string that every database and every wire can carry."""
-Id = Annotated[Text, Field(min_length=1, max_length=128)]
-Name = Annotated[Text, Field(min_length=1, max_length=200)]
-Body = Annotated[Text, Field(min_length=1, max_length=10_000)]
+class Reason(StrEnum):
+    """Why the control of a case changed."""
 
-
-class Payload(BaseModel):
-    """What an event says; frozen, and nothing but what its kind declares."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
+    ESCALATED = "escalated"
+    ACCEPTED = "accepted"
+    RELEASED = "released"
+    OWNER_AWAY = "owner_away"
 
 
 class Card(Payload):
@@ -120,6 +120,8 @@ class Message(Payload):
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=20)] = ()
     reply_to: Id | None = None
     state: Literal["final", "interrupted", "failed"] = "final"
+    run: Id | None = None
+    """The run of the AI that wrote it."""
 
 
 class Note(Payload):
@@ -129,6 +131,31 @@ class Note(Payload):
     mentions: Annotated[tuple[Id, ...], Field(max_length=50)] = ()
 
 
+class ControlChange(Payload):
+    """Somebody else leads the case from here on."""
+
+    control: Control
+    owner: Name | None = None
+    """The name of the coordinator who leads it."""
+    owner_id: Id | None = None
+    fence: Annotated[int, Field(ge=0)]
+    """Grows with each change of control."""
+    reason: Reason
+    brief: Body | None = None
+    """What the AI should know of the time in which a person led; for staff and the AI."""
+
+
+class Escalation(Payload):
+    """A person is needed; for staff."""
+
+    trigger: Trigger
+    reason: Annotated[Text, Field(max_length=1_000)] = ""
+    message_id: Id | None = None
+    """The message that caused it."""
+    reminder: Annotated[int, Field(ge=0)] = 0
+    """How often it was told before, because nobody accepted."""
+
+
 class StatusChange(Payload):
     """A case moved from one status to another."""
 
@@ -136,49 +163,40 @@ class StatusChange(Payload):
     to: Status
 
 
-class PatientRegistered(Payload):
-    """A patient was registered; the first event of the first case."""
-
-    event: Literal["patient_registered"] = "patient_registered"
-    patient_id: Id
-    name: Name
+STAFF_ONLY: Final[frozenset[str]] = frozenset()
+"""The fields that patients see of what is for staff: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """An event kind: its payload, and the fields of it that patients may see."""
+    """An event kind: its payloads, and of each the fields that patients may see."""
 
     name: str
-    payload: type[Payload]
-    patient_fields: frozenset[str] = frozenset()
+    payloads: Mapping[type[Payload], frozenset[str]]
+
+    def patient_fields(self, payload: type[Payload]) -> frozenset[str]:
+        """Give the fields that patients may see; none: an event that says this is staff-only."""
+        return self.payloads.get(payload, STAFF_ONLY)
 
     @property
     def patients_see_it(self) -> bool:
-        return bool(self.patient_fields)
+        """Whether patients see any of its events."""
+        return any(self.payloads.values())
 
 
+MESSAGE_FIELDS: Final = frozenset(
+    {"sender_type", "source", "text", "cards", "attachments", "reply_to", "state", "run"}
+)
 KINDS: Final = MappingProxyType(
     {
         kind.name: kind
         for kind in (
-            Kind(
-                "message",
-                Message,
-                frozenset(
-                    {
-                        "sender_type",
-                        "source",
-                        "text",
-                        "cards",
-                        "attachments",
-                        "reply_to",
-                        "state",
-                    }
-                ),
-            ),
-            Kind("note", Note),
-            Kind("status", StatusChange, frozenset({"from_", "to"})),
-            Kind("patient", PatientRegistered, frozenset({"event", "patient_id", "name"})),
+            Kind("message", {Message: MESSAGE_FIELDS}),
+            Kind("note", {Note: STAFF_ONLY}),
+            Kind("control", {ControlChange: frozenset({"control", "owner", "fence", "reason"})}),
+            Kind("escalation", {Escalation: STAFF_ONLY}),
+            Kind("status", {StatusChange: frozenset({"from_", "to"})}),
+            *(Kind(name, payloads) for name, payloads in patient_kinds().items()),
         )
     }
 )
@@ -201,6 +219,8 @@ class Event:
     kind: str
     actor: Actor
     payload: Payload
+    id: str | None = None
+    """Given beforehand where something else refers to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +238,11 @@ class Envelope:
 
     def data_json(self, audience: Audience) -> str:
         """Tell, as JSON, what the audience may know of the event."""
-        kind = KINDS[self.event.kind]
-        include = set(kind.patient_fields) if audience is Audience.PATIENT else None
-        data = self.event.payload.model_dump_json(by_alias=True, exclude_none=True, include=include)
+        payload = self.event.payload
+        include = None
+        if audience is Audience.PATIENT:
+            include = set(KINDS[self.event.kind].patient_fields(type(payload)))
+        data = payload.model_dump_json(by_alias=True, exclude_none=True, include=include)
         if self.event.kind != "message":
             return data
         return f'{{"message_id":{json.dumps(self.id)},{data[1:]}'

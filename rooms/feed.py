@@ -8,23 +8,32 @@ A `Subscription` is one reader. It is *live*, and then it stands where its strea
 log. A new reader and a slow one are the same thing. Going live happens in the very moment in
 which both positions are equal, without an await between.
 
+An answer that the AI is writing is shown piece by piece as signals. A stream follows it, so that a
+reader who comes in the middle is told how far it is, and fills a hole from the log as well.
+
 Invariant: what a reader is given has no hole, no double and no wrong order; if that cannot be
-kept, because the log is not the one that its cursor came from, the reader is cut.
+kept, because the log is not the one that its cursor came from, the reader is cut. After a
+takeover nobody is given a character of an answer that was begun before it.
 """
 
+from collections import deque
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
 from rooms.broker import Hint
 from rooms.cursor import START, Cursor
-from rooms.encoding import Codec, Record, Signal
+from rooms.encoding import Codec, Record, RunSignal, Signal
 from rooms.errors import CursorLost, Unavailable
-from rooms.events import Audience, Status
+from rooms.events import Audience, Control, Status
+from rooms.state import Answer, Progress, RoomState, Run, RunState
 
 logger = structlog.get_logger()
+
+OVER: Final = 16
+"""Answers whose end a stream remembers; hints do not come later than that many answers."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Start a task that somebody owns."""
@@ -52,6 +61,10 @@ class Reader(Protocol):
         """Learn that everything up to here was written and that what happens now follows."""
         ...
 
+    def answering(self, run: Run) -> None:
+        """Learn how far the AI is with its answer; the pieces that follow come as signals."""
+        ...
+
     def cut(self, reason: Cut) -> None: ...
 
 
@@ -61,6 +74,10 @@ class LogReader(Protocol):
     async def read(self, case: str, audience: Audience, after: Cursor) -> list[Record]: ...
 
     async def heads(self, cases: list[str]) -> dict[str, dict[Audience, Cursor]]: ...
+
+    async def state(self, case: str) -> RoomState | None: ...
+
+    async def answer(self, case: str, run: str) -> Answer | None: ...
 
 
 class Subscription:
@@ -76,6 +93,7 @@ class Subscription:
         "closed",
         "position",
         "reader",
+        "saw",
     )
 
     def __init__(self, stream: "Stream", reader: Reader, by: str) -> None:
@@ -85,6 +103,8 @@ class Subscription:
         """The principal who reads; signals that they caused are not for them."""
         self.position = START
         """The last event written, while behind."""
+        self.saw: Run | None = None
+        """The answer in flight when it joined, or fell behind."""
         self._busy = True
         self._full = False
         self._started = False
@@ -172,6 +192,23 @@ class Stream:
         self._behind: dict[Subscription, None] = {}
         self._repairing = False
         self._archived = False
+        self._run: Run | None = None
+        """The answer that live readers see growing."""
+        self._over: deque[str] = deque(maxlen=OVER)
+        """The last answers that are known to have ended: what comes of them late is not shown."""
+        self._end: RunSignal | None = None
+        """The last end of a run that live readers were told."""
+        self._known = 0
+        """The staff head up to which it is known which answers have begun."""
+        self._ai_fence = 0
+        """The fence of the newest takeover; what an older run says is not shown."""
+        self._fence = 0
+        """The fence of the newest change of control that live readers were told of."""
+        self._early = False
+        """An answer has begun after a change of control that they were not told of yet."""
+        self._asking = False
+        self._missed = False
+        """Steps of an answer came before this stream had a place."""
 
     @property
     def placed(self) -> bool:
@@ -192,14 +229,24 @@ class Stream:
         self._behind[subscription] = None
         return subscription
 
-    def place(self, head: Cursor) -> None:
-        """Learn the head of the log, as it was read after this stream was registered.
+    def place(self, state: RoomState) -> None:
+        """Learn the state of the room, as it was read after this stream was registered.
 
         What was committed before is in it, and what is committed after it is heard of.
         """
+        head = state.head(self.audience)
         self._newest = max(self._newest, head.seq)
+        self._ai_fence = max(self._ai_fence, state.ai_fence)
+        if self._run is not None and self._run.fence < self._ai_fence:
+            # Who joins now knows already that a person leads the case.
+            self._run = None
         if self._position is None:
             self._position = head
+            self._known = state.staff.seq
+            self._fence = state.fence
+            self._run = state.run
+            if self._missed:
+                self._ask()
         self._repair()
 
     async def read(self, after: Cursor) -> list[Record]:
@@ -217,6 +264,7 @@ class Stream:
             del self._behind[subscription]
             self._live[subscription] = None
             subscription.reader.live(self.position)
+            self._tell_answer(subscription)
             if self._archived:
                 subscription.cut(Cut.ARCHIVED)
         elif subscription.position.seq > self.position.seq:
@@ -225,6 +273,19 @@ class Stream:
             self._repair()
         else:
             self.lose()
+
+    def _tell_answer(self, subscription: Subscription) -> None:
+        """Tell a reader that was behind of the answer in flight, or that the one it saw is over."""
+        saw, subscription.saw = subscription.saw, None
+        if self._run is not None and self._run.id not in self._over:
+            subscription.reader.answering(self._run)
+        elif saw is not None and (self._run is None or self._run.id != saw.id):
+            end = self._end
+            if end is None or end.step.run != saw.id:
+                step = Progress(saw.id, saw.fence, RunState.STOPPED)
+                end = RunSignal(self._feed.case, self.audience, step)
+            if not subscription.write(end.encoded(subscription.reader.codec)):
+                self._fall_behind(subscription)
 
     def leave(self, subscription: Subscription) -> None:
         self._live.pop(subscription, None)
@@ -247,10 +308,106 @@ class Stream:
 
     def signal(self, signal: Signal) -> None:
         """Tell the live readers; those behind would only learn what is over."""
+        if isinstance(signal, RunSignal):
+            if not self._follow(signal.step):
+                return
+            self._end = signal if signal.step.state.over else self._end
         for subscription in list(self._live):
             own = signal.by is not None and signal.by == subscription.by
             if not own and not subscription.write(signal.encoded(subscription.reader.codec)):
                 self._fall_behind(subscription)
+
+    def _follow(self, step: Progress) -> bool:
+        """Follow an answer; True if its next step may be shown."""
+        self._missed = self._missed or self._position is None
+        if self._position is None or step.fence < self._ai_fence:
+            return False
+        known = self._run is not None and self._run.id == step.run
+        if step.state.over:
+            self._over.append(step.run)
+            self._run = None if known else self._run
+            return known
+        if step.run in self._over or self._is_early(step.fence):
+            return False
+        if step.state is RunState.THINKING:
+            return not known and self._begin(step)
+        if self._run is None or not known:
+            self._ask()
+            return False
+        return self._grow(self._run, step)
+
+    def _begin(self, step: Progress) -> bool:
+        """Follow a new answer; False if this comes so late that it must be over."""
+        begun = self._known if step.begun is None else step.begun
+        if begun < self._known:
+            return False
+        self._known = begun
+        self._run = Run(step.run, step.fence)
+        return True
+
+    def _grow(self, run: Run, step: Progress) -> bool:
+        if step.i is not None and step.i > run.pieces:
+            self._ask()
+            return False
+        if step.i == run.pieces:
+            self._run = run.plus(step.text)
+            return True
+        return step.i is None and run.pieces == 0
+
+    def _is_early(self, fence: int) -> bool:
+        """Tell whether live readers do not know yet that the AI may answer again."""
+        if fence <= self._fence:
+            return False
+        self._early = True
+        self._ask()
+        return True
+
+    def _ask(self) -> None:
+        """Ask the log how far the answer is."""
+        if not self._asking:
+            self._asking = True
+            self.spawn(self._compare)
+
+    async def _compare(self) -> None:
+        shown = self._run
+        self._early = False
+        try:
+            state = await self._feed.log.state(self._feed.case)
+            if state is not None and state.run is None and shown is not None:
+                await self._conclude(shown)
+        finally:
+            self._asking = False
+        if state is not None:
+            self._known = max(self._known, state.staff.seq)
+            self._newest = max(self._newest, state.head(self.audience).seq)
+            self._repair()
+            if state.run is not None and state.run.fence >= self._ai_fence:
+                self._catch_up_with(shown, state.run)
+
+    async def _conclude(self, shown: Run) -> None:
+        """Tell how an answer ended whose end no hint told."""
+        answer = await self._feed.log.answer(self._feed.case, shown.id)
+        if answer is not None and answer.state.over:
+            step = Progress(shown.id, shown.fence, answer.state, message_id=answer.message_id)
+            self.signal(RunSignal(self._feed.case, self.audience, step))
+
+    def _catch_up_with(self, shown: Run | None, run: Run) -> None:
+        """Show what the log has of an answer, if that is more than what was shown."""
+        now = self._run
+        if run.fence > self._fence:
+            self._early = True
+            return
+        if run.id in self._over:
+            return
+        if now is not None and now.id == run.id:
+            if run.pieces <= now.pieces:
+                return
+        elif now is not shown:
+            # Another answer has begun since the log was read.
+            return
+        self._run = run
+        for subscription in list(self._live):
+            subscription.reader.answering(run)
 
     def check(self, before: Cursor, head: Cursor) -> None:
         """Compare with a head that was read from the log while the position was `before` or later.
@@ -261,6 +418,8 @@ class Stream:
             self.lose()
             return
         self._newest = max(self._newest, head.seq)
+        if self._run is not None or self._early:
+            self._ask()
         self._repair()
         self._nudge()
 
@@ -289,14 +448,31 @@ class Stream:
                 data = record.encoded(codec)
             if not subscription.write(data):
                 self._fall_behind(subscription)
-        if record.kind == "status" and record.data["to"] == Status.ARCHIVED:
-            self.archive()
+        match record.kind:
+            case "status" if record.data["to"] == Status.ARCHIVED:
+                self.archive()
+            case "control":
+                self._change_hands(record.data)
+            # In a frame every quote inside of a string is escaped: this is a member.
+            case "message" if '"run":"' in record.frame:
+                self._over.append(record.data["run"])
+            case _:
+                pass
+
+    def _change_hands(self, change: dict[str, Any]) -> None:
+        self._fence = change["fence"]
+        if change["control"] == Control.HUMAN:
+            self._ai_fence = max(self._ai_fence, self._fence)
+            self._run = None
+        if self._early:
+            self._ask()
 
     def _fall_behind(self, subscription: Subscription) -> None:
         if subscription in self._live:
             del self._live[subscription]
             self._behind[subscription] = None
             subscription.position = self.position
+            subscription.saw = self._run
 
     def _nudge(self) -> None:
         for subscription in list(self._behind):

@@ -19,19 +19,58 @@ from sqlmodel import col
 
 from auth.principal import Principal
 from rooms import core
-from rooms.commands import Command, RegisterPatient, digest
-from rooms.core import RoomState
+from rooms.broker import Hint
+from rooms.commands import (
+    Command,
+    Continue,
+    MarkRead,
+    Opening,
+    RegisterPatient,
+    digest,
+)
 from rooms.cursor import Cursor, tag_of
 from rooms.database import Database
-from rooms.encoding import Record, event_json
+from rooms.encoding import Record, event_json, run_signals
 from rooms.errors import Code, Malformed, Rejected, RoomError, Unavailable, forbidden
-from rooms.events import Audience, Envelope
+from rooms.events import Audience, Envelope, Event
 from rooms.lane import Lane
 from rooms.reads import LogReads
-from rooms.rows import CASE_COLUMNS, case_row, event_row, state_of, state_row, table_of
-from rooms.tables import CaseRow, EventRow, PatientRow
+from rooms.rows import (
+    case_of,
+    case_row,
+    event_row,
+    run_of,
+    run_row,
+    runs,
+    state_row,
+    table_of,
+    task_row,
+)
+from rooms.state import (
+    Alarm,
+    Decision,
+    Policy,
+    Progress,
+    RoomState,
+    RunState,
+    Seen,
+    Task,
+    Terms,
+    advance,
+    audience_of,
+    evolve,
+    may_enter,
+    number,
+    opened,
+)
+from rooms.tables import CaseRow, EventRow, PatientRow, RunRow, TaskRow
 
 logger = structlog.get_logger()
+
+PLAIN: Final = Policy()
+
+UNKEYED: Final = (Continue, MarkRead)
+"""Commands that are harmless when they are repeated: no key of theirs is kept or looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +78,8 @@ class Receipt:
     """What became of a command: the event that answers its author, in the author's numbering."""
 
     case: str
-    id: str
+    id: str | None
+    """None: everything was so already; then the cursor is the head of the author's view."""
     cursor: Cursor
     at: datetime
     dup: bool = False
@@ -54,6 +94,8 @@ class _Job:
     by: Principal
     key: str
     echo: bool
+    policy: Policy
+    alarm: Alarm | None
     answer: asyncio.Future[Receipt]
     digest: str = field(init=False)
     """Names the content of the command."""
@@ -63,11 +105,8 @@ class _Job:
     def __post_init__(self) -> None:
         self.digest = digest(self.command)
         # A new case has no id yet that a retry could repeat: there the tenant is the scope.
-        registering = isinstance(self.command, RegisterPatient)
-        scope = self.by.tenant if registering else self.case
-        audience = core.audience_of(self.by)
-        parts = f"{registering:d}\0{scope}\0{audience}\0{self.by.id}\0{self.key}"
-        self.name = hashlib.sha256(parts.encode()).hexdigest()[:32]
+        opening = isinstance(self.command, Opening)
+        self.name = _name(self.by.tenant if opening else self.case, self.by, self.key, opening)
 
     def refuse(self, error: Exception) -> None:
         if not self.answer.done():
@@ -76,6 +115,11 @@ class _Job:
     def accept(self, receipt: Receipt) -> None:
         if not self.answer.done():
             self.answer.set_result(receipt)
+
+
+def _name(scope: str, by: Principal, key: str, opening: bool = False) -> str:
+    parts = f"{opening:d}\0{scope}\0{audience_of(by)}\0{by.id}\0{key}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
 @dataclass(slots=True)
@@ -92,13 +136,19 @@ class _Batch:
     events: list[dict[str, Any]] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
     """The cases whose state is new."""
-    records: list[Record] = field(default_factory=list)
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The answers of the AI that are new, or have new text."""
+    begun: set[str] = field(default_factory=set)
+    """Those that are new."""
+    tasks: list[Task] = field(default_factory=list)
+    hints: list[Hint] = field(default_factory=list)
+    """What readers are told after the commit, in order."""
     answers: list[tuple[_Job, Receipt]] = field(default_factory=list)
     refusals: list[tuple[_Job, RoomError]] = field(default_factory=list)
 
     def repeat(self, job: _Job) -> Receipt | None:
         """Give the first receipt of a command that was given before."""
-        if job.name not in self.receipts:
+        if isinstance(job.command, UNKEYED) or job.name not in self.receipts:
             return None
         content, receipt = self.receipts[job.name]
         if content != job.digest:
@@ -108,8 +158,8 @@ class _Batch:
             )
         state = self.states.get(receipt.case)
         # Whoever registers gets the right to the case by that very command.
-        registering = isinstance(job.command, RegisterPatient)
-        if state is not None and not registering and not core.may_enter(state, job.by):
+        opening = isinstance(job.command, Opening)
+        if state is not None and not opening and not may_enter(state, job.by):
             raise forbidden()
         return replace(receipt, dup=True)
 
@@ -125,9 +175,18 @@ class _Batch:
             )
             for audience, cursor in envelope.cursors.items()
         }
-        self.records.extend(records.values())
+        self.hints.extend(records.values())
         name, content = (job.name, job.digest) if answers else (None, None)
         self.events.append(event_row(envelope, records, name, content))
+
+    def step(self, before: RoomState, after: RoomState, step: Progress) -> None:
+        """Keep a step of an answer: its text as far as it is, and its state."""
+        self.hints.extend(run_signals(before.case, step))
+        run = after.run or before.run
+        assert run is not None  # noqa: S101 - a step begins a run or belongs to one
+        if step.state is RunState.THINKING:
+            self.begun.add(run.id)
+        self.runs[run.id] = run_row(before.case, run, step.state.value, step.message_id)
 
 
 class Log(LogReads):
@@ -139,13 +198,19 @@ class Log(LogReads):
         *,
         now: Callable[[], datetime],
         new_id: Callable[[str], str],
-        committed: Callable[[Sequence[Record]], None],
+        committed: Callable[[Sequence[Hint]], None],
+        promised: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make a log; `committed` is told of each commit's records before any receipt is given."""
+        """Make a log.
+
+        `committed` is told of each commit's hints before any receipt is given, and `promised` of a
+        commit that has tasks.
+        """
         super().__init__(database)
         self._now = now
         self._new_id = new_id
         self._committed = committed
+        self._promised = promised
         self._lane = Lane(self._write)
 
     async def run(self) -> None:
@@ -157,7 +222,15 @@ class Log(LogReads):
         await self._lane.idle()
 
     async def append(
-        self, case: str, command: Command, by: Principal, key: str, *, echo: bool = True
+        self,
+        case: str,
+        command: Command,
+        by: Principal,
+        key: str,
+        *,
+        echo: bool = True,
+        policy: Policy = PLAIN,
+        alarm: Alarm | None = None,
     ) -> Receipt:
         """Let the command happen, and return when what it did is durable.
 
@@ -166,10 +239,18 @@ class Log(LogReads):
             Unavailable: it is not known to be stored; the same key may be sent again.
 
         """
-        job = _Job(case, command, by, key, echo, asyncio.get_running_loop().create_future())
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        job = _Job(case, command, by, key, echo, policy, alarm, answer)
         if not self._lane.put(job):
             raise Unavailable("Too much waits to be stored. Try again in a moment.")
         return await job.answer
+
+    async def written_to(self, cases: Sequence[str], by: Principal, key: str) -> str | None:
+        """Give the one of these cases in which `by` has used the key, if there is one."""
+        names = [_name(case, by, key) for case in cases]
+        query = select(col(EventRow.case_id)).where(col(EventRow.idempotency).in_(names))
+        row = await self._first(query)
+        return None if row is None else str(row[0])
 
     async def _write(self, jobs: list[_Job]) -> None:
         try:
@@ -190,7 +271,9 @@ class Log(LogReads):
             logger.exception("append_failed", case=jobs[0].case, conflict=conflict)
             jobs[0].refuse(Unavailable() if conflict else error)
         else:
-            self._committed(batch.records)
+            self._committed(batch.hints)
+            if batch.tasks:
+                self._promised()
             for job, receipt in batch.answers:
                 job.accept(receipt)
             for job, refusal in batch.refusals:
@@ -207,74 +290,108 @@ class Log(LogReads):
                 self._append(batch, job)
             except RoomError as error:
                 batch.refusals.append((job, error))
-        _store(connection, batch)
+        _store(connection, batch, [task_row(self._new_id("task"), task) for task in batch.tasks])
         return batch
 
     def _append(self, batch: _Batch, job: _Job) -> None:
         receipt = batch.repeat(job)
         if receipt is None:
             receipt = self._happen(batch, job)
-            batch.receipts[job.name] = (job.digest, receipt)
+            if receipt.id is not None:
+                batch.receipts[job.name] = (job.digest, receipt)
         batch.answers.append((job, receipt))
 
     def _happen(self, batch: _Batch, job: _Job) -> Receipt:
         state = batch.states.get(job.case)
+        terms = Terms(self._now(), self._new_id, job.policy, job.alarm)
         try:
-            events = core.decide(state, job.command, job.by)
+            decision = core.decide(state, job.command, job.by, terms)
         except ValidationError as error:
             raise Malformed(Code.INVALID, str(error.errors()[0]["msg"])) from error
-        if isinstance(job.command, RegisterPatient):
-            state = self._open(batch, job, job.command)
+        if isinstance(job.command, Opening):
+            state = self._open(batch, job, job.command, terms.now)
         assert state is not None  # noqa: S101 - decide has refused every other command
-        audience = core.audience_of(job.by)
-        receipt: Receipt | None = None
-        for event in events:
-            envelope = core.number(state, event, self._new_id(event.kind), self._now())
-            state = core.evolve(state, envelope)
-            answers = receipt is None and audience in envelope.cursors
-            if answers:
-                receipt = Receipt(job.case, envelope.id, envelope.cursors[audience], envelope.at)
-            batch.add(envelope, job, answers)
-        assert receipt is not None  # noqa: S101 - every command has an event that answers it
-        batch.states[job.case] = state
-        batch.changed.add(job.case)
-        return receipt
+        state, receipt = self._apply(batch, job, state, decision, terms.now)
+        batch.tasks.extend(decision.tasks)
+        if decision.happenings:
+            batch.states[job.case] = state
+            batch.changed.add(job.case)
+        audience = audience_of(job.by)
+        return receipt or Receipt(job.case, None, state.head(audience), terms.now)
 
-    def _open(self, batch: _Batch, job: _Job, command: RegisterPatient) -> RoomState:
+    def _apply(
+        self, batch: _Batch, job: _Job, state: RoomState, decision: Decision, at: datetime
+    ) -> tuple[RoomState, Receipt | None]:
+        receipt = None
+        for place, happening in enumerate(decision.happenings):
+            before = state
+            match happening:
+                case Event():
+                    id = happening.id or self._new_id(happening.kind)
+                    envelope = number(state, happening, id, at)
+                    state = evolve(state, envelope)
+                    answers = place == decision.answer
+                    if answers:
+                        cursor = envelope.cursors[audience_of(job.by)]
+                        receipt = Receipt(job.case, id, cursor, at)
+                    batch.add(envelope, job, answers)
+                case Progress():
+                    state = advance(state, happening)
+                    batch.step(before, state, happening)
+                case Seen():
+                    state = advance(state, happening)
+        return state, receipt
+
+    def _open(self, batch: _Batch, job: _Job, command: Opening, at: datetime) -> RoomState:
+        if isinstance(command, RegisterPatient):
+            self._register(batch, job, command, at)
+        state = opened(job.case, command, job.by.tenant, at)
+        batch.opened.append(case_row(state))
+        return state
+
+    def _register(self, batch: _Batch, job: _Job, command: RegisterPatient, at: datetime) -> None:
         patient = {
             "tenant": job.by.tenant,
             "id": command.patient_id,
             "user_id": command.user_id,
             "name": command.name,
-            "registered_at": self._now(),
+            "registered_at": at,
         }
         if job.name in batch.registered or any(
             _same_patient(patient, other) for other in batch.patients
         ):
             raise Rejected(Code.CONFLICT, "This patient is registered already.")
         batch.patients.append(patient)
-        state = core.opened(job.case, command, job.by.tenant)
-        batch.opened.append(case_row(state))
-        return state
 
 
 _UPDATE: Final = update(table_of(CaseRow)).where(table_of(CaseRow).c.id == bindparam("case"))
+_GROW: Final = update(table_of(RunRow)).where(table_of(RunRow).c.id == bindparam("run"))
 
 
 def _locked(connection: Connection, cases: set[str]) -> dict[str, RoomState]:
     """Read and lock the rooms; in sorted order, so that two processes cannot lock each other."""
     query = (
-        select(*CASE_COLUMNS)
+        select(table_of(CaseRow))
         .where(col(CaseRow.id).in_(sorted(cases)))
         .order_by(col(CaseRow.id))
         .with_for_update()
     )
-    return {row.id: state_of(row) for row in connection.execute(query)}
+    rows = connection.execute(query).all()
+    # Not joined: to a row that it had to wait for, PostgreSQL would join an answer as it was
+    # before the wait.
+    written = {row.run_id for row in rows if row.run_id is not None}
+    answers = connection.execute(runs(written)).all() if written else []
+    found = {answer.run_id: run_of(answer) for answer in answers}
+    return {row.id: case_of(row, found.get(row.run_id)) for row in rows}
 
 
 def _receipts(connection: Connection, jobs: Sequence[_Job]) -> dict[str, tuple[str, Receipt]]:
     """Find the receipts of commands that were given before."""
-    audiences = {job.name: core.audience_of(job.by) for job in jobs}
+    audiences = {
+        job.name: audience_of(job.by) for job in jobs if not isinstance(job.command, UNKEYED)
+    }
+    if not audiences:
+        return {}
     query = select(
         col(EventRow.idempotency),
         col(EventRow.digest),
@@ -317,14 +434,20 @@ def _same_patient(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return bool(same_user or one["id"] == other["id"])
 
 
-def _store(connection: Connection, batch: _Batch) -> None:
+def _store(connection: Connection, batch: _Batch, tasks: list[dict[str, Any]]) -> None:
+    begun = [row for id, row in batch.runs.items() if id in batch.begun]
     for row, values in (
         (PatientRow, batch.patients),
         (CaseRow, batch.opened),
         (EventRow, batch.events),
+        (RunRow, begun),
+        (TaskRow, tasks),
     ):
         if values:
             connection.execute(insert(table_of(row)), values)
+    grown = [{"run": id, **row} for id, row in batch.runs.items() if id not in batch.begun]
+    if grown:
+        connection.execute(_GROW, grown)
     if batch.changed:
         changes = [{"case": case, **state_row(batch.states[case])} for case in batch.changed]
         connection.execute(_UPDATE, changes)

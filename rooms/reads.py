@@ -3,6 +3,7 @@
 Invariant: whoever continues after a cursor is told when that cursor does not stand in this log.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,15 +12,16 @@ from sqlalchemy import Connection, Row, Select, bindparam, select
 from sqlmodel import col
 
 from auth.principal import Principal
-from rooms.core import RoomState, may_enter
 from rooms.cursor import START, Cursor, tag_of
 from rooms.database import Database
 from rooms.encoding import Record
 from rooms.errors import CursorLost, ResetReason
-from rooms.events import Audience
-from rooms.rows import CASE_COLUMNS, state_of
-from rooms.tables import CaseRow, EventRow, PatientRow
+from rooms.events import Audience, Status
+from rooms.rows import state_of, states, table_of
+from rooms.state import Answer, RoomState, Run, RunState, may_enter
+from rooms.tables import CaseRow, EventRow, PatientRow, RunRow
 
+SHUT: Final = (Status.CLOSED.value, Status.ARCHIVED.value)
 PAGE: Final = 100
 """Events read at once when a reader catches up."""
 READ_BYTES: Final = 1_048_576
@@ -126,6 +128,67 @@ class LogReads:
         )
         return await self._first(query) is not None
 
+    async def answer(self, case: str, run: str) -> Answer | None:
+        """Give an answer of the AI, whether it is over or not; None: there is none of this id."""
+        table = table_of(RunRow)
+        query = select(table).where(table.c.id == run, table.c.case_id == case)
+        row = await self._first(query)
+        if row is None:
+            return None
+        ends = tuple(json.loads(row.ends))
+        return Answer(Run(row.id, row.fence, row.text, ends), RunState(row.state), row.message_id)
+
+    async def newest_case(self, tenant: str, patient: str) -> str | None:
+        """Give the case of a patient that was opened last and is not closed."""
+        query = (
+            select(col(CaseRow.id))
+            .where(
+                col(CaseRow.tenant) == tenant,
+                col(CaseRow.patient_id) == patient,
+                col(CaseRow.status).not_in(SHUT),
+            )
+            .order_by(col(CaseRow.opened_at).desc(), col(CaseRow.id))
+            .limit(1)
+        )
+        row = await self._first(query)
+        return None if row is None else str(row[0])
+
+    async def cases_of(self, tenant: str, patient: str) -> list[str]:
+        """Give all the cases of a patient, the one that was opened last at the front."""
+        query = (
+            select(col(CaseRow.id))
+            .where(col(CaseRow.tenant) == tenant, col(CaseRow.patient_id) == patient)
+            .order_by(col(CaseRow.opened_at).desc(), col(CaseRow.id))
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [str(row[0]) for row in rows]
+
+    async def patient_name(self, tenant: str, patient: str) -> str | None:
+        """Give the name of a registered patient."""
+        query = select(col(PatientRow.name)).where(
+            col(PatientRow.tenant) == tenant, col(PatientRow.id) == patient
+        )
+        row = await self._first(query)
+        return None if row is None else str(row[0])
+
+    async def open_cases(self, tenants: Sequence[str]) -> list[RoomState]:
+        """Give the states of all cases of these tenants that are not closed."""
+        query = states().where(col(CaseRow.tenant).in_(tenants), col(CaseRow.status).not_in(SHUT))
+        return await self._states(query)
+
+    async def states_of(self, cases: Sequence[str]) -> list[RoomState]:
+        """Give the states of those of these cases that exist, 500 at most."""
+        return await self._states(states().where(col(CaseRow.id).in_(cases)))
+
+    async def briefs(self, case: str) -> dict[str, str]:
+        """Give what the AI was told by whoever released the case, by the id of the event."""
+        query = select(col(EventRow.id), col(EventRow.staff_frame)).where(
+            col(EventRow.case_id) == case, col(EventRow.kind) == "control"
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        briefs = {row[0]: json.loads(row[1])["data"].get("brief") for row in rows}
+        return {id: brief for id, brief in briefs.items() if brief is not None}
+
     async def timeline(
         self, case: str, audience: Audience, channels: Sequence[str], before: int | None, limit: int
     ) -> list[TimelineEntry]:
@@ -153,6 +216,10 @@ class LogReads:
         row = await self._first(query)
         return None if row is None else str(row[0])
 
+    async def _states(self, query: Select[Any]) -> list[RoomState]:
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [state_of(row) for row in rows]
+
     async def _first(self, query: Select[Any]) -> Row[Any] | None:
         return await self._database.read(lambda connection: connection.execute(query).first())
 
@@ -171,7 +238,7 @@ _VIEWS: Final = {
 }
 
 
-_STATE: Final = select(*CASE_COLUMNS).where(col(CaseRow.id) == bindparam("case"))
+_STATE: Final = states().where(col(CaseRow.id) == bindparam("case"))
 _IDS: Final = {
     audience: select(col(EventRow.id)).where(
         col(EventRow.case_id) == bindparam("case"), view.seq == bindparam("seq")

@@ -1,22 +1,35 @@
 """Between rows and the values of the core."""
 
+import json
+from collections.abc import Collection
+from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Select, select
 from sqlmodel import SQLModel
 
-from rooms.core import RoomState
 from rooms.cursor import Cursor
 from rooms.encoding import Record
-from rooms.events import Audience, Control, Envelope, Message, Source, Status
-from rooms.tables import CaseRow
+from rooms.events import Audience, Control, Envelope, Message, Source, Status, Trigger
+from rooms.state import RoomState, Run, Task
+from rooms.tables import CaseRow, RunRow
 
 
 def table_of(row: type[SQLModel]) -> Any:
     return row.__table__  # type: ignore[attr-defined]
 
 
-CASE_COLUMNS: Final = tuple(table_of(CaseRow).columns)
+def states() -> Select[Any]:
+    """Select the states of rooms, each with the answer that is being written."""
+    case, run = table_of(CaseRow), table_of(RunRow)
+    joined = case.outerjoin(run, case.c.run_id == run.c.id)
+    return select(*case.columns, *_run_columns()).select_from(joined)
+
+
+def runs(ids: Collection[str]) -> Select[Any]:
+    """Select answers, to be read by `run_of`."""
+    id = table_of(RunRow).c.id
+    return select(id.label("run_id"), *_run_columns()).where(id.in_(ids))
 
 
 def event_row(
@@ -39,10 +52,15 @@ def event_row(
     }
 
 
+_CHANNELS: Final = MappingProxyType({"note": "internal_note", "call": "phone_call"})
+"""The kinds of event that are a channel of their own."""
+
+
 def channel_of(envelope: Envelope) -> str | None:
     """Name the channel of an event in the timeline, in the words of the timeline."""
-    if envelope.event.kind == "note":
-        return "internal_note"
+    kind = envelope.event.kind
+    if kind in _CHANNELS:
+        return _CHANNELS[kind]
     payload = envelope.event.payload
     if not isinstance(payload, Message):
         return None
@@ -55,6 +73,7 @@ def case_row(state: RoomState) -> dict[str, Any]:
         "tenant": state.tenant,
         "patient_id": state.patient_id,
         "patient_name": state.patient_name,
+        "opened_at": state.opened_at,
         **state_row(state),
     }
 
@@ -64,8 +83,13 @@ def state_row(state: RoomState) -> dict[str, Any]:
     return {
         "status": state.status.value,
         "control": state.control.value,
+        "fence": state.fence,
+        "ai_fence": state.ai_fence,
         "owner_id": state.owner_id,
         "owner_name": state.owner_name,
+        "waiting_since": state.waiting_since,
+        "escalation": state.escalation,
+        "run_id": None if state.run is None else state.run.id,
         "staff_seq": state.staff.seq,
         "staff_tag": state.staff.tag,
         "patient_seq": state.patient.seq,
@@ -74,23 +98,73 @@ def state_row(state: RoomState) -> dict[str, Any]:
         "last_message_by": state.last_message_by,
         "last_other_seq": state.last_other_seq,
         "last_message_at": state.last_message_at,
+        "preview": state.preview,
+        "unread": state.unread,
+    }
+
+
+def run_row(case: str, run: Run, state: str, message_id: str | None) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "case_id": case,
+        "fence": run.fence,
+        "state": state,
+        "text": run.text,
+        "ends": json.dumps(run.ends),
+        "message_id": message_id,
+    }
+
+
+def task_row(id: str, task: Task) -> dict[str, Any]:
+    return {
+        "id": id,
+        "kind": task.kind,
+        "case_id": task.case,
+        "details": json.dumps(task.details),
+        "due": task.due,
+        "attempts": 0,
+        "holder": None,
+        "dead": False,
     }
 
 
 def state_of(row: Row[Any]) -> RoomState:
+    """Read a row of `states`."""
+    return case_of(row, None if row.run_fence is None else run_of(row))
+
+
+def case_of(row: Row[Any], run: Run | None) -> RoomState:
+    """Read the row of a case whose answer in flight is known."""
     return RoomState(
         case=row.id,
         tenant=row.tenant,
         patient_id=row.patient_id,
         patient_name=row.patient_name,
+        opened_at=row.opened_at,
         status=Status(row.status),
         control=Control(row.control),
+        fence=row.fence,
+        ai_fence=row.ai_fence,
         owner_id=row.owner_id,
         owner_name=row.owner_name,
+        waiting_since=row.waiting_since,
+        escalation=None if row.escalation is None else Trigger(row.escalation),
+        run=run,
         staff=Cursor(row.staff_seq, row.staff_tag),
         patient=Cursor(row.patient_seq, row.patient_tag),
         last_message_seq=row.last_message_seq,
         last_message_by=row.last_message_by,
         last_other_seq=row.last_other_seq,
         last_message_at=row.last_message_at,
+        preview=row.preview,
+        unread=row.unread,
     )
+
+
+def run_of(row: Row[Any]) -> Run:
+    return Run(row.run_id, row.run_fence, row.run_text, tuple(json.loads(row.run_ends)))
+
+
+def _run_columns() -> list[Any]:
+    run = table_of(RunRow).c
+    return [run.fence.label("run_fence"), run.text.label("run_text"), run.ends.label("run_ends")]

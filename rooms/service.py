@@ -8,32 +8,39 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from auth.principal import Principal
-from rooms import core
 from rooms.broker import Broker, Hint
-from rooms.commands import Command, SendMessage
-from rooms.core import RoomState
+from rooms.commands import Command, MarkRead, SendMessage
+from rooms.core import actor_of
 from rooms.cursor import START, Cursor
 from rooms.database import Database
 from rooms.encoding import Record, Signal, to_json
 from rooms.errors import Code, Rejected, ResetReason, Unavailable, forbidden
 from rooms.events import Audience, Status
 from rooms.feed import Cut, Feed, Reader, Subscription, audit
+from rooms.flags import Flags
 from rooms.log import Log, Receipt
 from rooms.presence import Presence
 from rooms.reads import TimelineEntry
+from rooms.state import Alarm, Policy, RoomState, audience_of, may_enter
+from rooms.tasks import Tasks
+from rooms.timers import Timers
 
 logger = structlog.get_logger()
 
+LEASE: Final = timedelta(seconds=8)
+"""How long a dead process keeps its tasks."""
 AUDIT_EVERY: Final = 5.0
 """Seconds between two comparisons of the feeds with the log."""
 PAGE_BYTES: Final = 524_288
 """Most bytes of events in one answer."""
+CONVERSATION: Final = 500
+"""Events that the AI is told at most."""
 MISSED: Final = 50
 """Most events in a `stale` answer."""
 
@@ -63,6 +70,29 @@ class Page:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who leads a case, if a person does, since the change of control with this fence."""
+
+    fence: int
+    id: str | None
+    name: str | None
+
+
+NOBODY: Final = Owner(0, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What the AI may know of a case."""
+
+    state: RoomState
+    events: list[dict[str, Any]]
+    """`event` frames as the patient sees them, in order."""
+    briefs: dict[str, str]
+    """What whoever released the case told the AI, by the id of the event."""
+
+
 class Rooms:
     """Every room of this process, over one log and one broker."""
 
@@ -74,7 +104,25 @@ class Rooms:
         now: Callable[[], datetime],
         new_id: Callable[[str], str],
         audit_every: float = AUDIT_EVERY,
+        policy: Policy | None = None,
+        detect: Callable[[str], Alarm | None] = lambda text: None,
+        lease: timedelta = LEASE,
+        poll: float = 1.0,
     ) -> None:
+        """Make the rooms of a process.
+
+        Args:
+            database: where the log is; it is opened and closed with the rooms.
+            broker: carries hints to the other processes, and to this one.
+            now: aware UTC.
+            new_id: makes an id from a prefix.
+            audit_every: seconds between two comparisons of the feeds with the log.
+            policy: what holds for tenants whose supervisors have not changed it.
+            detect: finds what a patient's words set off.
+            lease: how long a dead process keeps its tasks.
+            poll: seconds between two looks for tasks.
+
+        """
         self._database = database
         self._broker = broker
         self._new_id = new_id
@@ -83,8 +131,19 @@ class Rooms:
         self._tasks: asyncio.TaskGroup | None = None
         self.committed = 0
         """Events that this process has committed."""
+        self._detect = detect
         self.presence = Presence()
-        self.log = Log(database, now=now, new_id=new_id, committed=self._ring)
+        self.flags = Flags(database, policy or Policy(), now=now)
+        self.tasks = Tasks(database, now=now, holder=new_id("process"), lease=lease, poll=poll)
+        self.log = Log(
+            database, now=now, new_id=new_id, committed=self._ring, promised=self.tasks.wake
+        )
+        self.timers = Timers(database, self.log, self.presence, now=now, policy=self.flags.policy)
+        self.timers.serve(self.tasks)
+        self._away_after = (policy or Policy()).away_after
+        self._owners: dict[str, Owner] = {}
+        """Who leads the cases that have readers here."""
+        self._listeners: list[Callable[[Hint], None]] = []
         broker.attach(self._receive)
 
     @asynccontextmanager
@@ -92,10 +151,19 @@ class Rooms:
         """Open the database and own every task of the rooms; what was acknowledged is stored."""
         await self._database.create()
         try:
+            await self.flags.load()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                own = [tasks.create_task(self.log.run()), tasks.create_task(self._audit())]
+                own = [
+                    tasks.create_task(self.log.run()),
+                    tasks.create_task(self._audit()),
+                    tasks.create_task(self.flags.run()),
+                    tasks.create_task(self.timers.run(self._away_after)),
+                ]
+                working = tasks.create_task(self.tasks.run())
                 yield
+                working.cancel()
+                await asyncio.wait([working])
                 await self.log.idle()
                 for task in own:
                     task.cancel()
@@ -119,7 +187,7 @@ class Rooms:
 
         """
         state = await self.log.state(case) if _can_be_id(case) else None
-        if state is None or not core.may_enter(state, by):
+        if state is None or not may_enter(state, by):
             raise forbidden()
         return state
 
@@ -141,8 +209,12 @@ class Rooms:
             raise forbidden()
         if isinstance(command, SendMessage) and command.reply_to is not None:
             await self._check_reply(case, command.reply_to, by)
+        policy = self.flags.policy(by.tenant)
+        alarm = self._alarm(command, by)
         try:
-            return await self.log.append(case, command, by, key, echo=echo)
+            return await self.log.append(
+                case, command, by, key, echo=echo, policy=policy, alarm=alarm
+            )
         except Rejected as error:
             if error.code is Code.STALE and isinstance(command, SendMessage):
                 missed = await self._missed(case, command.seen or 0)
@@ -200,7 +272,9 @@ class Rooms:
         except BaseException:
             subscription.close()
             raise
-        stream.place(head)
+        stream.place(state)
+        subscription.saw = state.run
+        self._note_owner(case, Owner(state.fence, state.owner_id, state.owner_name))
         return Joined(state, subscription, entrance.start, head, resumed, entrance.reset)
 
     def head(self, case: str, audience: Audience) -> Cursor:
@@ -242,7 +316,7 @@ class Rooms:
         self, case: str, by: Principal, channels: Sequence[str], before: int | None, limit: int
     ) -> tuple[list[TimelineEntry], bool]:
         """Read what was said on all channels, the newest first; and whether there is more."""
-        entries = await self.log.timeline(case, core.audience_of(by), channels, before, limit + 1)
+        entries = await self.log.timeline(case, audience_of(by), channels, before, limit + 1)
         kept = _within(entries[:limit], PAGE_BYTES)
         return kept, len(kept) < len(entries)
 
@@ -250,7 +324,7 @@ class Rooms:
 
     def typing(self, case: str, by: Principal, on: bool, in_note: bool) -> None:
         """Tell that somebody types. Patients never learn that a note is being typed."""
-        who = {"type": core.actor_of(by).type.value, "name": by.name}
+        who = {"type": actor_of(by).type.value, "name": by.name}
         frame = {"type": "typing", "case": case, "who": who, "on": on}
         where = "note" if in_note else "message"
         self._signal(case, Audience.STAFF, {**frame, "in": where}, by)
@@ -264,25 +338,41 @@ class Rooms:
             Rejected: there is no such event in the reader's own numbering.
 
         """
-        who = {"type": core.actor_of(by).type.value, "name": by.name}
+        who = {"type": actor_of(by).type.value, "name": by.name}
         frame = {"type": "read", "case": case, "who": who, "seq": seq}
-        audience = core.audience_of(by)
+        audience = audience_of(by)
         if await self.log.cursor_at(case, audience, seq) is None:
             raise Rejected(Code.NOT_FOUND, f"There is no event {seq} here.")
         staff_seq: int | None = seq
         if audience is Audience.PATIENT:
             staff_seq = await self.log.staff_seq(case, seq)
             self._signal(case, Audience.PATIENT, frame, by)
+        else:
+            await self._mark_read(case, by, seq)
         self._signal(case, Audience.STAFF, {**frame, "seq": staff_seq or 0}, by)
 
     def arrive(self, case: str, connection: str, by: Principal) -> None:
         """Note that a connection of this principal is in the room, and tell the others."""
         if self.presence.enter(case, connection, by):
             self._signal(case, Audience.STAFF, self.presence_frame(case), by)
+            self._tell_patient(case, by)
 
     def depart(self, case: str, connection: str) -> None:
+        by = self.presence.whose(case, connection)
+        if by is None:
+            return
         if self.presence.leave(case, connection):
             self._signal(case, Audience.STAFF, self.presence_frame(case))
+            self._tell_patient(case, by)
+        self._note_absence(by)
+
+    def appear(self, by: Principal) -> None:
+        """Note a connection that is in no room, such as a desk's."""
+        self.presence.appear(by)
+
+    def vanish(self, by: Principal) -> None:
+        self.presence.vanish(by)
+        self._note_absence(by)
 
     def presence_frame(self, case: str) -> dict[str, Any]:
         """Give the `presence` frame of staff."""
@@ -294,17 +384,71 @@ class Rooms:
             "viewers": [{"id": id, "name": name} for id, name in present.viewers],
         }
 
-    def patient_presence_frame(self, state: RoomState) -> dict[str, Any]:
+    def patient_presence_frame(self, case: str) -> dict[str, Any]:
         """Give the `presence` frame of patients: only who leads their case is their business."""
-        viewers = dict(self.presence.present(state.case).viewers)
+        viewers = dict(self.presence.present(case).viewers)
+        owner = self._owners.get(case, NOBODY)
         return {
             "type": "presence",
-            "case": state.case,
-            "coordinator": state.owner_name,
-            "online": state.owner_id is not None and state.owner_id in viewers,
+            "case": case,
+            "coordinator": owner.name,
+            "online": owner.id is not None and owner.id in viewers,
         }
 
+    # For the AI.
+
+    async def conversation(self, case: str) -> Conversation | None:
+        """Give what the AI may know of a case: the patient's view, and the briefs of releases."""
+        state = await self.log.state(case)
+        if state is None:
+            return None
+        records = await self.log.read_before(case, Audience.PATIENT, None, CONVERSATION)
+        briefs = await self.log.briefs(case)
+        events = [json.loads(record.frame) for record in records]
+        if briefs and not any(event["id"] in briefs for event in events):
+            # However long ago it was: what the last coordinator said holds.
+            changes = await self.log.read(case, Audience.PATIENT, START, CONVERSATION, "control")
+            released = [json.loads(record.frame) for record in changes]
+            events[:0] = [event for event in released if event["id"] in briefs][-1:]
+        return Conversation(state, events, briefs)
+
     # Inside.
+
+    def _note_absence(self, by: Principal) -> None:
+        if by.is_staff and not self.presence.is_connected(by.tenant, by.id):
+            self._spawn(self.timers.note({(by.tenant, by.id)}))
+
+    def _tell_patient(self, case: str, by: Principal) -> None:
+        """Tell the patient that whoever leads the case is here, or is not."""
+        if by.is_staff and by.id == self._owners.get(case, NOBODY).id:
+            self._signal(case, Audience.PATIENT, self.patient_presence_frame(case))
+
+    def _change_owner(self, record: Record) -> None:
+        if record.case not in self._feeds:
+            return
+        if record.audience is Audience.STAFF:
+            data = record.data
+            owner = Owner(data["fence"], data.get("owner_id"), data.get("owner"))
+            self._note_owner(record.case, owner)
+        else:
+            frame = to_json(self.patient_presence_frame(record.case))
+            self._deliver(Signal(record.case, Audience.PATIENT, frame))
+
+    def _note_owner(self, case: str, owner: Owner) -> None:
+        # What was read from the log may be older than what was heard meanwhile.
+        if owner.fence >= self._owners.get(case, NOBODY).fence:
+            self._owners[case] = owner
+
+    def _alarm(self, command: Command, by: Principal) -> Alarm | None:
+        """Find what a patient's words set off, as far as it may."""
+        if by.is_staff or not isinstance(command, SendMessage):
+            return None
+        return self._detect(command.text)
+
+    async def _mark_read(self, case: str, by: Principal, seq: int) -> None:
+        state = await self.log.state(case)
+        if state is not None and state.unread and seq >= state.last_message_seq:
+            await self.handle(case, MarkRead(seq), by, "")
 
     def _signal(
         self, case: str, audience: Audience, frame: dict[str, Any], by: Principal | None = None
@@ -313,11 +457,27 @@ class Rooms:
             [Signal(case, audience, to_json(frame), None if by is None else by.id)]
         )
 
-    def _ring(self, records: Sequence[Record]) -> None:
-        self.committed += sum(record.audience is Audience.STAFF for record in records)
-        self._broker.publish(records)
+    def _ring(self, hints: Sequence[Hint]) -> None:
+        self.committed += sum(
+            isinstance(hint, Record) and hint.audience is Audience.STAFF for hint in hints
+        )
+        self._broker.publish(hints)
+
+    def listen(self, listener: Callable[[Hint], None]) -> None:
+        """Let somebody hear every hint that reaches this process."""
+        self._listeners.append(listener)
 
     def _receive(self, hint: Hint) -> None:
+        self._deliver(hint)
+        if isinstance(hint, Record) and hint.kind == "control":
+            self._change_owner(hint)
+        for listener in self._listeners:
+            try:
+                listener(hint)
+            except Exception:
+                logger.exception("listener_failed", case=hint.case)
+
+    def _deliver(self, hint: Hint) -> None:
         feed = self._feeds.get(hint.case)
         if feed is None:
             return
@@ -336,6 +496,7 @@ class Rooms:
 
     def _forget(self, feed: Feed) -> None:
         self._feeds.pop(feed.case, None)
+        self._owners.pop(feed.case, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -354,7 +515,7 @@ class Rooms:
 
     async def _check_reply(self, case: str, message_id: str, by: Principal) -> None:
         await self.enter(case, by)
-        if not await self.log.has_message(case, core.audience_of(by), message_id):
+        if not await self.log.has_message(case, audience_of(by), message_id):
             raise Rejected(Code.NOT_FOUND, "There is no message with the id of `reply_to` here.")
 
     async def _missed(self, case: str, seen: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The rows of the database. Only the log reads and writes them."""
+"""The rows of the database. Only the log, the tasks and the flags read and write them."""
 
 from datetime import UTC, datetime
 
@@ -29,10 +29,19 @@ class CaseRow(SQLModel, table=True):
     tenant: str
     patient_id: str
     patient_name: str
+    opened_at: datetime = Field(sa_type=Instant)
     status: str
     control: str
+    fence: int
+    ai_fence: int
     owner_id: str | None = None
     owner_name: str | None = None
+    owner_seen_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the owner last had a connection; kept by the processes, not by events."""
+    waiting_since: datetime | None = Field(default=None, sa_type=Instant)
+    escalation: str | None = None
+    run_id: str | None = None
+    """The answer that is being written."""
     staff_seq: int = Field(sa_type=BigInteger)
     staff_tag: str
     patient_seq: int = Field(sa_type=BigInteger)
@@ -41,8 +50,64 @@ class CaseRow(SQLModel, table=True):
     last_message_by: str | None = None
     last_other_seq: int = Field(sa_type=BigInteger)
     last_message_at: datetime | None = Field(default=None, sa_type=Instant)
+    preview: str
+    unread: int
 
-    __table_args__ = (Index("case_state_patient", "tenant", "patient_id"),)
+    __table_args__ = (
+        Index("case_state_patient", "tenant", "patient_id"),
+        Index("case_state_desk", "tenant", "status"),
+        Index("case_state_owner", "owner_id"),
+    )
+
+
+class RunRow(SQLModel, table=True):
+    """An answer of the AI; kept after its end, so that its readers can resume."""
+
+    __tablename__ = "run"
+
+    id: str = Field(primary_key=True)
+    case_id: str
+    fence: int
+    state: str
+    text: str
+    ends: str
+    """Where each piece of the text ends, as JSON."""
+    message_id: str | None = None
+    """The message that holds the answer, when it is over."""
+
+
+class TaskRow(SQLModel, table=True):
+    """Work that was promised in a commit; deleted when it is done."""
+
+    __tablename__ = "task"
+
+    id: str = Field(primary_key=True)
+    kind: str
+    case_id: str
+    details: str
+    """As JSON."""
+    due: datetime = Field(sa_type=Instant)
+    """When it may be claimed: at first, after a failure, or when the lease has ended."""
+    attempts: int = 0
+    """How often it was claimed."""
+    holder: str | None = None
+    """The process that works on it, for as long as its lease lasts."""
+    dead: bool = False
+    """It failed too often; an engineer must look."""
+
+    __table_args__ = (Index("task_due", "dead", "due"),)
+
+
+class FlagRow(SQLModel, table=True):
+    """What a tenant has switched otherwise than the settings say."""
+
+    __tablename__ = "flag"
+
+    tenant: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    on: bool
+    changed_at: datetime = Field(sa_type=Instant)
+    changed_by: str
 
 
 class EventRow(SQLModel, table=True):

@@ -206,9 +206,12 @@ async def running_hub(
 ) -> AsyncIterator[RunningHub]:
     """Run a hub on a free port, with real sockets, in this event loop.
 
-    `dependencies` are those of `Hub`: clocks, ids, randomness. `settings` are those of `Settings`.
+    `dependencies` are those of `Hub`: clocks, ids, randomness, a model. `settings` are those of
+    `Settings`; if nothing else is said, the AI is off and there are coordinators.
     """
-    made = Settings(dev=True, port=0, data_dir=folder, **settings)
+    ai = "scripted" if dependencies and "model" in dependencies else "off"
+    defaults = {"ai_model": ai, "flag_coordinator_enabled": True}
+    made = Settings(dev=True, port=0, data_dir=folder, **{**defaults, **settings})
     hub = Hub(made, **(dependencies or {}))
     server = HubServer(server_config(create_app(hub), made), hub)
     listening = asyncio.Event()
@@ -245,6 +248,8 @@ class HubProcess(Address):
             "HUB_DEV": "1",
             "HUB_PORT": str(self.port),
             "HUB_DATA_DIR": str(self._folder),
+            "HUB_AI_MODEL": "off",
+            "HUB_FLAG_COORDINATOR_ENABLED": "1",
             **self._environment,
         }
         with (self._folder / "hub.log").open("ab") as log:

@@ -23,6 +23,7 @@ from tests.kit import MARIA, PRIYA, Client, RunningHub, running_hub
 ROOT: Final = Path(__file__).parents[1]
 PROTOCOL: Final = ROOT / "docs" / "protocol.md"
 OPERATIONS: Final = ROOT / "docs" / "operations.md"
+PACKAGES: Final = ("hub", "auth", "rooms", "compat_sse", "ai")
 FOLDERS: Final = ("docs", "bench", "examples")
 PAGES: Final = sorted(
     [*ROOT.glob("*.md"), *(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))]
@@ -165,7 +166,11 @@ def shown(default: Any) -> str:
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", OPERATIONS], ids=lambda page: page.name)
 def test_every_setting_is_in_the_table_with_its_default(page: Path) -> None:
-    table = {name: cells[1] for name, cells in rows(page).items() if name.startswith("`HUB_")}
+    table = {
+        name: cells[1]
+        for name, cells in rows(page).items()
+        if name.startswith(("`HUB_", "`ANTHROPIC_"))
+    }
     assert table == variables()
 
 
@@ -201,7 +206,7 @@ def test_what_patients_see_is_told_for_each_kind() -> None:
 
 def test_every_log_event_is_explained_to_the_one_on_call() -> None:
     written = re.compile(r'logger\.\w+\(\s*"(\w+)"')
-    sources = [path for name in ("hub", "auth", "rooms", "compat_sse") for path in sources_of(name)]
+    sources = [path for name in PACKAGES for path in sources_of(name)]
     events = {event for path in sources for event in written.findall(path.read_text())}
     assert events
     assert {f"`{event}`" for event in events} <= rows(OPERATIONS).keys()

@@ -61,9 +61,10 @@ async def test_a_development_token_holds_its_role(tmp_path: Path, role: Role) ->
     assert (principal.role, principal.name) == (role, role.capitalize())
 
 
-def test_no_token_is_minted_for_the_service(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="service secret"):
-        DevKeys(tmp_path).mint(sub="x", tenant="t1", now=NOW, role=Role.SERVICE)
+@pytest.mark.parametrize("role", [Role.SERVICE, Role.AI])
+def test_no_token_is_minted_for_what_is_no_person(tmp_path: Path, role: Role) -> None:
+    with pytest.raises(ValueError, match="have no token"):
+        DevKeys(tmp_path).mint(sub="x", tenant="t1", now=NOW, role=role)
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(-1), timedelta(hours=24, seconds=1)])

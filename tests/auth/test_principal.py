@@ -17,4 +17,5 @@ def test_a_principal_cannot_be_changed_into_another_one() -> None:
 
 
 def test_roles_have_the_names_of_the_wire() -> None:
-    assert [str(role) for role in Role] == ["patient", "coordinator", "supervisor", "service"]
+    names = ["patient", "coordinator", "supervisor", "service", "ai"]
+    assert [str(role) for role in Role] == names

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import h11
 import httpx2
@@ -26,14 +26,25 @@ from auth.errors import KeysUnavailable, Unauthenticated
 from auth.principal import Principal, Role
 from compat_sse.routes import SseRoutes
 from rooms.broker import MemoryBroker
-from rooms.commands import Command, RegisterPatient, SendMessage, SetStatus, WriteNote
+from rooms.commands import (
+    Accept,
+    Command,
+    Continue,
+    Finish,
+    RegisterPatient,
+    SendMessage,
+    SetStatus,
+    WriteNote,
+)
 from rooms.cursor import tag_of
 from rooms.database import open_database
 from rooms.errors import Unavailable
 from rooms.events import Audience, Source, Status
 from rooms.feed import Subscription
 from rooms.log import Receipt
+from rooms.runs import REPLY
 from rooms.service import Rooms
+from rooms.tasks import Claim
 from tests.compat_sse.whatwg import Event, Parser
 
 BOUND_S = 10
@@ -41,6 +52,7 @@ NOW = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 MARIA = Principal("user_maria", "t1", Role.PATIENT, "Maria")
 PAUL = Principal("user_paul", "t1", Role.PATIENT, "Paul", patient_id="paul")
 CORA = Principal("user_cora", "t1", Role.COORDINATOR, "Cora")
+AI = Principal("ai", "t1", Role.AI, "Assistant")
 FOREIGN = Principal("user_fred", "t2", Role.COORDINATOR, "Fred")
 HURRIED = Principal(
     "user_maria", "t1", Role.PATIENT, "Maria", expires_at=NOW + timedelta(seconds=-29.9)
@@ -229,6 +241,31 @@ class Hub:
     async def set_status(self, status: Status) -> Receipt:
         return await self._do(SetStatus(status), CORA)
 
+    # What the AI says, in the test's own words.
+
+    async def ask(self, text: str = "Hello?") -> str:
+        """Let Maria say something, and give the id of the answer that it begins."""
+        await self.say(text)
+        state = await self.rooms.log.state(self.case)
+        assert state is not None
+        assert state.run is not None
+        return state.run.id
+
+    async def speak(self, run: str, *pieces: str, first: int = 0) -> None:
+        """Let the AI say these pieces, in as few commits as there can be."""
+        async with asyncio.TaskGroup() as tasks:
+            for i, text in enumerate(pieces, first):
+                tasks.create_task(self._do(Continue(run, i, text), AI))
+
+    async def finish(
+        self, run: str, rest: str = "", state: Literal["final", "failed"] = "final"
+    ) -> str:
+        """Let the AI end its answer, and give the id of the message."""
+        return str((await self._do(Finish(run, rest, state), AI)).id)
+
+    async def take_over(self) -> None:
+        await self._do(Accept(), CORA)
+
     async def _do(self, command: Command, by: Principal, case: str | None = None) -> Receipt:
         by = await self.rooms.identify(by)
         key = str(next(self.keys))
@@ -290,6 +327,10 @@ def _ids() -> Callable[[str], str]:
     return new_id
 
 
+async def _leave_to_the_test(claim: Claim) -> None:
+    """Write nothing: the test does."""
+
+
 _files = itertools.count()
 
 
@@ -300,7 +341,15 @@ async def running(
     """Run a server whose streams are made with these options."""
     database = open_database(f"sqlite:///{directory}/hub{next(_files)}.db")
     hub: Hub
-    rooms = Rooms(database, MemoryBroker(), now=lambda: hub.now, new_id=_ids())
+    rooms = Rooms(
+        database,
+        options.pop("broker", None) or MemoryBroker(),
+        now=lambda: NOW,
+        new_id=_ids(),
+        policy=options.pop("policy", None),
+        audit_every=options.pop("audit_every", 5.0),
+    )
+    rooms.tasks.on(REPLY, _leave_to_the_test)
     sse = SseRoutes(
         rooms,
         authenticate,
@@ -309,6 +358,7 @@ async def running(
         random=options.pop("random", lambda: 0.5),
         **options,
     )
+    rooms.flags.changed = sse.obey_flags
     app: ASGIApp = Starlette(routes=sse.routes())
     config = uvicorn.Config(
         offering_transport(app) if transport else app,

@@ -397,12 +397,25 @@ async def test_a_reply_to_nothing_is_refused(room: Room) -> None:
     assert answers[0].content == answers[1].content
 
 
+async def test_a_case_is_escalated_accepted_and_released_without_a_body(room: Room) -> None:
+    for who, call in ((room.maria, "escalate"), (PRIYA, "accept"), (PRIYA, "release")):
+        async with room.hub.rest(who) as http:
+            assert (await http.post(f"/cases/{room.case}/{call}")).status_code == 201
+    async with room.hub.rest(PRIYA) as http:
+        summary = (await http.get(f"/cases/{room.case}")).json()
+    assert (summary["control"], summary["coordinator"]) == ("ai", None)
+
+
 # Bad bodies.
 
 
 @pytest.mark.parametrize(
     "body",
-    [*(text.encode() for text in NOT_JSON + NO_OBJECTS), b"\xff", '{"text":"é"}'.encode("utf-16")],
+    [
+        *(text.encode() for text in NOT_JSON + NO_OBJECTS if text),
+        b"\xff",
+        '{"text":"é"}'.encode("utf-16"),
+    ],
     ids=lambda body: f"{len(body)} {body[:30]!r}",
 )
 async def test_a_body_that_is_no_json_object_is_refused(room: Room, body: bytes) -> None:

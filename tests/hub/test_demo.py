@@ -19,10 +19,11 @@ async def test_the_lines_to_paste_let_both_enter(tmp_path: Path) -> None:
     async with running_hub(tmp_path, open_case=False) as hub:
         await demo.present(hub.hub, said.append)
         lines = re.findall(r'^ *({"type".*})$', said[0], re.MULTILINE)
-        assert [json.loads(line)["type"] for line in lines] == ["auth", "auth", "message", "note"]
+        types = [json.loads(line)["type"] for line in lines]
+        assert types == ["auth", "auth", "message", "note", "accept", "release"]
         for auth, role, answers in (
-            (lines[0], "patient", ["ack", "error"]),
-            (lines[1], "coordinator", ["ack", "ack"]),
+            (lines[0], "patient", ["ack", "error", "error", "error"]),
+            (lines[1], "coordinator", ["ack"] * 4),
         ):
             async with hub.socket(demo.CASE) as client:
                 await client.expect("hello")

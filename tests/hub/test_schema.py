@@ -12,21 +12,37 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import create_model
 from starlette.routing import Route, WebSocketRoute
 
+from auth.principal import Role
 from hub.app import Hub
 from hub.asyncapi import asyncapi
 from hub.calls import CALLS
-from hub.client_frames import CLIENT_FRAMES, parse_frame
+from hub.client_frames import CLIENT_FRAMES, DESK_FRAMES, parse_frame
 from hub.close_codes import CloseCode
 from hub.docs_page import tag
 from hub.json_schema import schemas_of
 from hub.openapi import openapi
 from hub.schema import write_schemas
-from hub.server_frames import SERVER_FRAMES, You
+from hub.server_frames import DESK_SERVER_FRAMES, SERVER_FRAMES, You
 from hub.settings import Settings
+from rooms.commands import Emit
 from rooms.errors import Code, Malformed
 from rooms.events import KINDS, Audience
+from rooms.patient_events import read_payload
+from tests.ai.kit import GatedModel
 from tests.compat_sse.whatwg import Event, Parser
-from tests.kit import CASE, MARIA, PRIYA, WITHIN, Frame, RunningHub, running_hub
+from tests.kit import (
+    CASE,
+    MARIA,
+    MARIA_ID,
+    PRIYA,
+    REGISTRAR,
+    WITHIN,
+    Frame,
+    Identity,
+    RunningHub,
+    running_hub,
+)
+from tests.rooms.test_patient_events import FULL
 
 DOCS = Path(__file__).parents[2] / "docs"
 HTTP = openapi()
@@ -101,12 +117,15 @@ def test_the_openapi_document_is_valid() -> None:
 
 def test_the_asyncapi_document_is_well_formed() -> None:
     assert SOCKET["asyncapi"] == "3.1.0"
-    assert re.findall(r"{(\w+)}", CHANNEL["address"]) == [*CHANNEL["parameters"]]
+    for channel in SOCKET["channels"].values():
+        named = re.findall(r"{(\w+)}", channel["address"])
+        assert named == [*channel.get("parameters", {})]
     for operation in SOCKET["operations"].values():
+        channel = operation["channel"]["$ref"]
         for part in (operation, operation.get("reply", operation)):
-            assert resolve(SOCKET, part["channel"]["$ref"]) is CHANNEL
+            assert part["channel"]["$ref"] == channel
             for message in part["messages"]:
-                assert message["$ref"].startswith("#/channels/case/messages/")
+                assert message["$ref"].startswith(f"{channel}/messages/")
     for message in SOCKET["components"]["messages"].values():
         assert {"name", "summary", "payload"} <= message.keys()
 
@@ -134,14 +153,32 @@ def test_every_route_is_in_the_documents_and_nothing_else(tmp_path: Path) -> Non
     assert {channel["address"] for channel in SOCKET["channels"].values()} == sockets
 
 
-def test_every_frame_is_described() -> None:
-    messages = {f"client.{type}" for type in CLIENT_FRAMES} | {
-        f"hub.{type}" for type in SERVER_FRAMES
+@pytest.mark.parametrize(
+    ("name", "received", "sent"),
+    [("case", CLIENT_FRAMES, SERVER_FRAMES), ("desk", DESK_FRAMES, DESK_SERVER_FRAMES)],
+)
+def test_every_frame_is_described(name: str, received: Any, sent: Any) -> None:
+    messages = SOCKET["channels"][name]["messages"]
+    frames = {f"client.{type}": model for type, model in received.items()}
+    frames |= {f"hub.{type}": model for type, model in sent.items()}
+    assert messages.keys() == frames.keys()
+    for message, model in frames.items():
+        payload = resolve(SOCKET, messages[message]["$ref"])["payload"]
+        assert payload == reference(model.__name__)
+    used = {
+        message["$ref"]
+        for operation in SOCKET["operations"].values()
+        for message in operation["messages"]
     }
-    assert SOCKET["components"]["messages"].keys() == CHANNEL["messages"].keys() == messages
-    operations = SOCKET["operations"].values()
-    used = {message["$ref"] for operation in operations for message in operation["messages"]}
-    assert used == {f"#/channels/case/messages/{name}" for name in messages}
+    here = {pointer for pointer in used if pointer.startswith(f"#/channels/{name}/")}
+    assert here == {f"#/channels/{name}/messages/{message}" for message in frames}
+
+
+def test_no_message_is_described_that_no_channel_has() -> None:
+    channels = SOCKET["channels"].values()
+    pointers = {each["$ref"] for channel in channels for each in channel["messages"].values()}
+    described = SOCKET["components"]["messages"]
+    assert pointers == {f"#/components/messages/{name}" for name in described}
 
 
 def test_every_close_code_is_described() -> None:
@@ -215,8 +252,10 @@ def test_the_hub_takes_a_frame_if_and_only_if_its_schema_does(frame: Frame, good
 
 async def test_all_frames_of_a_conversation_fit_their_schemas(tmp_path: Path) -> None:
     # Pings keep coming, so what never comes would be waited for without an end.
-    async with running_hub(tmp_path, heartbeat_s=0.2) as hub, asyncio.timeout(2 * WITHIN):
-        patient, staff = await converse(hub)
+    model = GatedModel()
+    hub = running_hub(tmp_path, heartbeat_s=0.2, dependencies={"model": model})
+    async with hub as running, asyncio.timeout(2 * WITHIN):
+        patient, staff = await converse(running, model)
     for frame in [*patient, *staff]:
         payload = SOCKET["components"]["messages"][f"hub.{frame['type']}"]["payload"]
         check(SOCKET, payload, frame)
@@ -235,15 +274,22 @@ def kinds_of(frames: list[Frame], audience: Audience) -> set[str]:
     return {event["kind"] for event in events}
 
 
-async def converse(hub: RunningHub) -> tuple[list[Frame], list[Frame]]:
+async def converse(hub: RunningHub, model: GatedModel) -> tuple[list[Frame], list[Frame]]:
     """Let everything happen that a socket can tell of, and give what the two of them received."""
     async with hub.enter(MARIA) as maria, hub.enter(PRIYA) as priya:
         await maria.ask({"type": "message", "key": "k1", "text": "Hi", "attachments": [FILE]})
         said = await priya.expect_message("Hi")
+        asked = await model.next()
+        asked.say("Hello, ")
+        await maria.expect("delta")
+        async with hub.enter(MARIA) as late:
+            maria.frames.append(await late.expect("draft"))
+        await maria.ask({"type": "escalate", "key": "help", "reason": "A question"})
+        seen = (await priya.ask({"type": "accept", "key": "mine"}))["seq"]
         reply = {"type": "message", "text": "Hello", "cards": [CARD], "reply_to": said["id"]}
         assert (await priya.ask({**reply, "key": "k1", "seen": 1}))["code"] == "stale"
-        assert (await priya.ask({**reply, "key": "k1", "seen": 2}))["type"] == "ack"
-        assert (await priya.ask({**reply, "key": "k1", "seen": 2}))["dup"]
+        assert (await priya.ask({**reply, "key": "k1", "seen": seen}))["type"] == "ack"
+        assert (await priya.ask({**reply, "key": "k1", "seen": seen}))["dup"]
         await priya.ask({"type": "note", "key": "k2", "text": "psst", "mentions": ["user_paul"]})
         await priya.ask({"type": "status", "key": "k3", "status": "active"})
         assert (await maria.ask({"type": "note", "key": "k2", "text": "psst"}))["type"] == "error"
@@ -256,10 +302,19 @@ async def converse(hub: RunningHub) -> tuple[list[Frame], list[Frame]]:
             await client.ask({"type": "history", "key": "h"})
             await client.ask({"type": "ping", "key": "p"})
             await client.expect("ping")
+        await emit_everything(hub)
         later = await lost(hub)
         hub.server.should_exit = True
         await asyncio.gather(maria.expect("goodbye"), priya.expect("goodbye"))
         return maria.frames + later, priya.frames
+
+
+async def emit_everything(hub: RunningHub) -> None:
+    """Tell an event of each type of the registry, with every field."""
+    for event_type, members in FULL.items():
+        named = {"patient_id": MARIA_ID} if "patient_id" in members else {}
+        command = Emit(MARIA_ID, read_payload(event_type, {**members, **named}))
+        await hub.hub.rooms.handle(CASE, command, REGISTRAR.principal(), event_type)
 
 
 async def lost(hub: RunningHub) -> list[Frame]:
@@ -283,9 +338,13 @@ def fits(path: str, answer: httpx2.Response) -> None:
 
 async def test_answers_fit_their_schemas(tmp_path: Path) -> None:
     seen = set()
-    async with running_hub(tmp_path) as hub, hub.rest(PRIYA) as http:
+    async with running_hub(tmp_path, service_token=SECRET) as hub, hub.rest(SAM) as http:
         for method, path, status, options in REQUESTS:
-            url = path.removeprefix("/api/v1").replace("{case}", CASE)
+            url = (
+                path.removeprefix("/api/v1").replace("{case}", CASE).replace("{patient}", MARIA_ID)
+            )
+            if path == CHAT:
+                options = {**options, "headers": hub.headers(MARIA)}
             answer = await http.request(method, url, **options)
             assert answer.status_code == status, (path, answer.text)
             fits(path, answer)
@@ -294,6 +353,15 @@ async def test_answers_fit_their_schemas(tmp_path: Path) -> None:
     assert seen == {(call.method, call.path) for call in CALLS}
 
 
+SECRET = "s" * 32
+SAM = Identity("user_sam", "Sam", Role.SUPERVISOR)
+BACK_END = {"Authorization": f"Bearer {SECRET}"}
+EMISSION = {
+    "event_type": "document_uploaded",
+    "patient_id": MARIA_ID,
+    "payload": {"document_id": "d1", "name": "scan.pdf"},
+}
+CHAT = "/api/v1/patients/{patient}/chat"
 CASE_PATH = "/api/v1/cases/{case}"
 MESSAGES = f"{CASE_PATH}/messages"
 HELLO = {"json": {"text": "Hello", "cards": [CARD]}, "headers": {"Idempotency-Key": "k1"}}
@@ -308,6 +376,19 @@ REQUESTS: list[tuple[str, str, int, dict[str, Any]]] = [
     ("POST", f"{CASE_PATH}/notes", 201, {"json": {"text": "psst"}}),
     ("POST", f"{CASE_PATH}/status", 201, {"json": {"status": "active"}}),
     ("POST", f"{CASE_PATH}/status", 409, {"json": {"status": "active"}}),
+    ("POST", f"{CASE_PATH}/escalate", 201, {"json": {"reason": "A question"}}),
+    ("POST", f"{CASE_PATH}/escalate", 200, {}),
+    ("POST", f"{CASE_PATH}/accept", 201, {}),
+    ("POST", CHAT, 202, {"json": {"text": "Hello"}}),
+    ("POST", f"{CASE_PATH}/release", 201, {"json": {"brief": "All is well"}}),
+    ("POST", f"{CASE_PATH}/release", 409, {}),
+    ("POST", f"{CASE_PATH}/stop", 200, {}),
+    ("POST", CHAT, 200, {"json": {"text": "I have chest pain"}}),
+    ("POST", "/api/v1/events", 201, {"json": EMISSION, "headers": BACK_END}),
+    ("POST", "/api/v1/events", 422, {"json": {}, "headers": BACK_END}),
+    ("GET", "/api/v1/flags", 200, {}),
+    ("POST", "/api/v1/flags", 200, {"json": {"name": "sse_streaming", "on": None}}),
+    ("POST", "/api/v1/flags", 404, {"json": {"name": "unknown", "on": None}}),
     ("POST", "/api/v1/patients", 201, {"json": {"name": "Paul", "user_id": "user_paul"}}),
     ("GET", CASE_PATH, 200, {}),
     ("GET", f"{CASE_PATH}/events", 200, {}),
@@ -378,7 +459,8 @@ async def test_the_page_names_everything_and_asks_no_other_site(tmp_path: Path) 
     async with running_hub(tmp_path) as hub, httpx2.AsyncClient(base_url=hub.http) as http:
         answer = await http.get("/docs")
     page = answer.text
-    for path in [*HTTP["paths"], CHANNEL["address"]]:
+    sockets = [channel["address"] for channel in SOCKET["channels"].values()]
+    for path in [*HTTP["paths"], *sockets]:
         assert path in page
     for name in [*HTTP["components"]["schemas"], *SOCKET["components"]["schemas"]]:
         assert f'id="{name}"' in page

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from auth.principal import Principal, Role
-from rooms.commands import RegisterPatient, SendMessage
-from rooms.cursor import START, Cursor
+from rooms.broker import Hint
+from rooms.commands import Command, RegisterPatient, SendMessage
+from rooms.cursor import START, Cursor, tag_of
 from rooms.database import Database, open_database
-from rooms.encoding import Record, Signal
+from rooms.encoding import Record, RunSignal, Signal, draft_frames
 from rooms.errors import RoomError, Unavailable
 from rooms.events import Audience
 from rooms.feed import Cut
 from rooms.log import Log, Receipt
+from rooms.state import Alarm, Policy, Run
 
 WITHIN = 20.0
 """Seconds after which an expectation has failed."""
@@ -30,9 +32,15 @@ CASE = "case-1"
 MARIA = Principal("user_maria", TENANT, Role.PATIENT, "Maria", patient_id="patient-1")
 PRIYA = Principal("user_priya", TENANT, Role.COORDINATOR, "Priya")
 SAM = Principal("user_sam", TENANT, Role.SUPERVISOR, "Sam")
+LEE = Principal("user_lee", TENANT, Role.COORDINATOR, "Lee")
 SERVICE = Principal("service", TENANT, Role.SERVICE, "Intake")
+ASSISTANT = Principal("ai", TENANT, Role.AI, "Assistant")
 STRANGER = Principal("user_x", TENANT, Role.PATIENT, "Xaver", patient_id="patient-x")
 FOREIGNER = Principal("user_f", "tenant-2", Role.SUPERVISOR, "Fran")
+
+
+ANSWERING = Policy(ai=True)
+"""Where the AI answers patients."""
 
 
 def registration(number: int = 1) -> RegisterPatient:
@@ -100,6 +108,10 @@ class Collector:
         self.lives.append(position)
         self.changed.set()
 
+    def answering(self, run: Run) -> None:
+        self.frames.extend(draft_frames(CASE, run))
+        self.changed.set()
+
     def cut(self, reason: Cut) -> None:
         self.cuts.append(reason)
         self.changed.set()
@@ -135,6 +147,43 @@ class OpenLog:
     database: Database
     hints: list[list[Record]]
     """The records of each commit."""
+    told: list[list[Hint]]
+    """All the hints of each commit."""
+    promises: list[int]
+    """How many commits there were at each promise of a task."""
+    name: str
+    _keys: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def signals(self) -> list[RunSignal]:
+        """The steps of answers, as staff are told of them."""
+        told = [hint for hints in self.told for hint in hints if isinstance(hint, RunSignal)]
+        return [signal for signal in told if signal.audience is Audience.STAFF]
+
+    async def do(
+        self,
+        command: Command,
+        by: Principal,
+        key: str | None = None,
+        case: str = CASE,
+        *,
+        policy: Policy = ANSWERING,
+        alarm: Alarm | None = None,
+    ) -> Receipt:
+        """Give a command where the AI answers."""
+        key = f"{self.name}{next(self._keys)}" if key is None else key
+        return await self.log.append(case, command, by, key, policy=policy, alarm=alarm)
+
+    async def ask(self, text: str = "Hello", case: str = CASE, by: Principal = MARIA) -> str:
+        """Let the patient say something, and give the run of the answer that begins."""
+        await self.do(say(text), by, case=case)
+        return await self.run_of(case)
+
+    async def run_of(self, case: str = CASE) -> str:
+        state = await self.log.state(case)
+        assert state is not None
+        assert state.run is not None
+        return state.run.id
 
     async def open_case(self, case: str = CASE, number: int = 1) -> Receipt:
         return await self.log.append(case, registration(number), SERVICE, f"open {case}")
@@ -150,24 +199,33 @@ async def open_log(
     url: str | Database,
     name: str = "",
     *,
-    committed: Callable[[Sequence[Record]], None] | None = None,
+    committed: Callable[[Sequence[Hint]], None] | None = None,
     new_id: Callable[[str], str] | None = None,
 ) -> AsyncIterator[OpenLog]:
     """Run a log as a process does; `name` keeps the ids of two processes apart."""
     database = open_database(url) if isinstance(url, str) else url
     hints: list[list[Record]] = []
+    told: list[list[Hint]] = []
+    promises: list[int] = []
 
-    def note(records: Sequence[Record]) -> None:
-        hints.append(list(records))
+    def note(new: Sequence[Hint]) -> None:
+        told.append(list(new))
+        hints.append([hint for hint in new if isinstance(hint, Record)])
         if committed is not None:
-            committed(records)
+            committed(new)
 
-    log = Log(database, now=Clock(), new_id=new_id or Ids(name), committed=note)
+    log = Log(
+        database,
+        now=Clock(),
+        new_id=new_id or Ids(name),
+        committed=note,
+        promised=lambda: promises.append(len(told)),
+    )
     try:
         await database.create()
         async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(log.run())
-            yield OpenLog(log, database, hints)
+            yield OpenLog(log, database, hints, told, promises, name)
             await log.idle()
             writing.cancel()
     finally:
@@ -217,6 +275,11 @@ class Flaky(Database):
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+def tag(receipt: Receipt) -> str:
+    assert receipt.id is not None
+    return tag_of(receipt.id)
 
 
 async def cursors(log: Log, audience: Audience = Audience.STAFF, case: str = CASE) -> list[Cursor]:

@@ -4,16 +4,18 @@ So a test chooses the order in which things happen, and a failure happens again 
 """
 
 import json
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from types import coroutine
 from typing import Any
 
+from rooms.broker import Hint
 from rooms.cursor import START, Cursor, tag_of
-from rooms.encoding import Record, Signal
+from rooms.encoding import Record, Signal, run_signals, to_json
 from rooms.errors import CursorLost, ResetReason, Unavailable
-from rooms.events import Audience
+from rooms.events import Audience, Control
 from rooms.feed import Cut, Feed, Stream, Subscription, audit
+from rooms.state import Answer, Progress, RoomState, Run, RunState
 
 CASE = "case-1"
 ENOUGH = 5_000
@@ -64,7 +66,7 @@ class Entry:
     id: str
     hidden: bool
     kind: str = "message"
-    to: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 class FakeLog:
@@ -76,19 +78,68 @@ class FakeLog:
         self.broken: Exception | None = None
         self.parents: dict[tuple[Audience, Cursor], Cursor] = {}
         """Which event came before which, in every history that there ever was."""
+        self.data: dict[Cursor, dict[str, Any]] = {}
+        """What each event says that there ever was; no two of them have one tag."""
+        self.run: Run | None = None
+        self.answers: dict[str, Answer] = {}
+        """The answers that were ever begun, as far as they are."""
+        self.control = Control.AI
+        self.fence = 0
+        self.ai_fence = 0
+        self.orderly = False
+        """Its hints come in order, or not at all."""
         self._page = page
         self._made = 0
 
-    def append(self, hidden: bool = False, kind: str = "message", to: str = "") -> list[Record]:
+    def append(self, hidden: bool = False, kind: str = "message", **data: Any) -> list[Record]:
         """Store an event and give the hints of it."""
         self._made += 1
-        self.entries.append(Entry(f"e{self._made}", hidden, kind, to))
+        self.entries.append(Entry(f"e{self._made}", hidden, kind, data))
         records = []
         for audience in (Audience.STAFF,) if hidden else Audience:
             record = self._records(audience)[-1]
             self.parents[audience, record.cursor] = record.previous
+            self.data[record.cursor] = {"kind": kind, **data}
             records.append(record)
         return records
+
+    # An answer, with the hints of each step in the order in which the log gives them.
+
+    def begin(self) -> list[Hint]:
+        hints = self.end(RunState.STOPPED)
+        run = Run(f"run_{len(self.answers) + 1}", self.fence)
+        return hints + self._step(Progress(run.id, run.fence, RunState.THINKING), run)
+
+    def grow(self, text: str) -> list[Hint]:
+        assert self.run is not None
+        step = Progress(self.run.id, self.run.fence, RunState.WRITING, self.run.pieces, text)
+        return self._step(step, self.run.plus(text))
+
+    def end(self, state: RunState = RunState.DONE) -> list[Hint]:
+        """End the answer, if there is one; what was shown of it becomes a message."""
+        run, hints, id = self.run, list[Hint](), None
+        if run is None:
+            return hints
+        if run.text:
+            hints += self.append(run=run.id, text=run.text)
+            id = self.entries[-1].id
+        return hints + self._step(Progress(run.id, run.fence, state, message_id=id), None)
+
+    def change(self, control: Control) -> list[Hint]:
+        """Let somebody else lead."""
+        human = control is Control.HUMAN
+        hints = self.end(RunState.STOPPED) if human else []
+        self.control = control
+        self.fence += 1
+        self.ai_fence = self.fence if human else self.ai_fence
+        return [*hints, *self.append(kind="control", control=control, fence=self.fence)]
+
+    def _step(self, step: Progress, run: Run | None) -> list[Hint]:
+        shown = run or self.run
+        assert shown is not None
+        self.run = run
+        self.answers[shown.id] = Answer(shown, step.state, step.message_id)
+        return [*run_signals(CASE, step)]
 
     def restore(self, count: int) -> None:
         """Become what it was when it had that many events."""
@@ -119,6 +170,34 @@ class FakeLog:
         await turn()
         return dict.fromkeys(cases, found)
 
+    async def state(self, case: str) -> RoomState | None:
+        await turn()
+        self._check()
+        found = self._state()
+        await turn()
+        return found
+
+    async def answer(self, case: str, run: str) -> Answer | None:
+        await turn()
+        self._check()
+        found = self.answers.get(run)
+        await turn()
+        return found
+
+    def _state(self) -> RoomState:
+        return RoomState(
+            CASE,
+            "tenant-1",
+            "patient-1",
+            "Maria",
+            control=self.control,
+            fence=self.fence,
+            ai_fence=self.ai_fence,
+            run=self.run,
+            staff=self.head(Audience.STAFF),
+            patient=self.head(Audience.PATIENT),
+        )
+
     def _check(self) -> None:
         if self.broken is not None:
             raise self.broken
@@ -131,7 +210,7 @@ class FakeLog:
         for entry in self.entries:
             if not (entry.hidden and audience is Audience.PATIENT):
                 cursor = Cursor(previous.seq + 1, tag_of(entry.id))
-                frame = json.dumps({"data": {"to": entry.to}})
+                frame = to_json({"data": entry.data})
                 records.append(Record(CASE, audience, cursor, previous, entry.kind, frame))
                 previous = cursor
         return records
@@ -148,6 +227,68 @@ class CursorCodec:
 
 
 CODEC = CursorCodec()
+
+
+@dataclass
+class Screen:
+    """What a client shows of the answer that is being written; it believes what it is told.
+
+    It fails the test when what it shows is not the beginning of the answer.
+    """
+
+    log: FakeLog
+    run: str | None = None
+    text: str = ""
+    pieces: int = 0
+    fence: int = 0
+    """The fence of the newest takeover that it was told of."""
+    over: list[str] = field(default_factory=list)
+    """The answers whose message it has."""
+    ends: list[dict[str, Any]] = field(default_factory=list)
+    """What it was told of the ends of answers."""
+    was: list[str] = field(default_factory=list)
+    """All that was ever shown of answers, one after the other."""
+
+    def hear(self, frame: dict[str, Any]) -> None:
+        """Take a `run` or a `delta` frame."""
+        run = frame["run"]
+        if frame["type"] == "delta":
+            assert (run, frame["i"]) == (self.run, self.pieces), "a hole, or nobody's piece"
+            self._show(run, self.text + frame["text"], self.pieces + 1)
+        elif RunState(frame["state"]).over:
+            self.ends.append(frame)
+            if run == self.run:
+                self._clear()
+        elif run != self.run:
+            self._show(run, "", 0)
+        else:
+            assert not self.pieces, "it begins again"
+
+    def draft(self, run: Run) -> None:
+        if run.id == self.run:
+            assert run.pieces >= self.pieces, "less than there was"
+        self._show(run.id, run.text, run.pieces)
+
+    def event(self, data: dict[str, Any]) -> None:
+        if data.get("run") is not None:
+            self.over.append(data["run"])
+            if data["run"] == self.run:
+                assert data["text"].startswith(self.text)
+                self._clear()
+        if data.get("control") == Control.HUMAN:
+            self.fence = data["fence"]
+            self._clear()
+
+    def _show(self, run: str, text: str, pieces: int) -> None:
+        answer = self.log.answers[run].run
+        assert answer.text.startswith(text)
+        assert answer.fence >= self.fence, "an answer of an older fence"
+        assert not self.log.orderly or run not in self.over, "its message is there already"
+        self.run, self.text, self.pieces = run, text, pieces
+        self.was.append(text)
+
+    def _clear(self) -> None:
+        self.run, self.text, self.pieces = None, "", 0
 
 
 @dataclass(eq=False)
@@ -167,6 +308,10 @@ class Guest:
     cuts: list[Cut] = field(default_factory=list)
     seen: list[Cursor] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
+    screen: "Screen" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.screen = Screen(self.log)
 
     @property
     def reads(self) -> bool:
@@ -179,11 +324,15 @@ class Guest:
         if text.startswith("signal"):
             assert self.is_live, "a signal for a reader that is behind"
             self.signals.append(text)
+        elif text.startswith("{"):
+            assert self.is_live, "a step of an answer for a reader that is behind"
+            self.screen.hear(json.loads(text))
         else:
             cursor = Cursor(int(text.partition(".")[0]), text.partition(".")[2])
             assert self.log.parents[self.audience, cursor] == self.position
             self.position = cursor
             self.seen.append(cursor)
+            self.screen.event(self.log.data[cursor])
         self.room -= 1
         if self.room == 0:
             self.is_live = False
@@ -194,6 +343,10 @@ class Guest:
         assert not self.is_live, "it was live before"
         assert position == self.position, "it is told of a position that it has not"
         self.is_live = True
+
+    def answering(self, run: Run) -> None:
+        assert self.is_live, "an answer for a reader that is behind"
+        self.screen.draft(run)
 
     def cut(self, reason: Cut) -> None:
         assert self.reads, "it has left"
@@ -223,15 +376,15 @@ class Room:
         for _ in range(events):
             self.log.append()
 
-    def append(self, hidden: bool = False, kind: str = "message", to: str = "") -> list[Record]:
-        return self.log.append(hidden, kind, to)
+    def append(self, hidden: bool = False, kind: str = "message", **data: Any) -> list[Record]:
+        return self.log.append(hidden, kind, **data)
 
-    def receive(self, *hints: Record | Signal) -> None:
+    def receive(self, *hints: Hint) -> None:
         for hint in hints:
             if self.feed is not None:
                 self.feed.receive(hint)
 
-    def tell(self, *hints: list[Record]) -> None:
+    def tell(self, *hints: Sequence[Hint]) -> None:
         for records in hints:
             self.receive(*records)
 
@@ -270,7 +423,10 @@ class Room:
 
     async def _enter(self, guest: Guest, stream: Stream, subscription: Subscription) -> None:
         try:
-            stream.place((await self.log.heads([CASE]))[CASE][guest.audience])
+            state = await self.log.state(CASE)
+            assert state is not None
+            guest.screen.fence = state.ai_fence  # it is told who leads, before anything else
+            stream.place(state)
             await self.log.read(CASE, guest.audience, guest.position)  # does the cursor stand?
             await subscription.start(guest.position)
         except (Unavailable, CursorLost):

@@ -1,7 +1,6 @@
 """The registry: what may be stored, and what of it patients may see."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,22 +9,27 @@ from pydantic import ValidationError
 from rooms.cursor import Cursor
 from rooms.events import (
     KINDS,
+    STAFF_ONLY,
     Actor,
     Attachment,
     Audience,
     Card,
+    Control,
+    ControlChange,
     Envelope,
+    Escalation,
     Event,
     Kind,
     Message,
     Note,
-    PatientRegistered,
-    Payload,
+    Reason,
     SenderType,
     Source,
     Status,
     StatusChange,
 )
+from rooms.patient_events import REGISTRY, PatientRegistered
+from rooms.payload import Payload
 from tests.rooms.kit import CASE, NOW
 
 STAFF, PATIENT = Audience.STAFF, Audience.PATIENT
@@ -43,27 +47,51 @@ def envelope(kind: str, payload: Payload, actor: Actor = PRIYA) -> Envelope:
 
 
 def test_patients_see_exactly_the_kinds_and_fields_that_are_listed_for_them() -> None:
-    assert {kind.name: set(kind.patient_fields) for kind in KINDS.values()} == {
-        "message": set(Message.model_fields),
-        "note": set(),
-        "status": {"from_", "to"},
-        "patient": {"event", "patient_id", "name"},
+    told = {payload: fields for kind in KINDS.values() for payload, fields in kind.payloads.items()}
+    registered = {entry.payload: entry.patient_fields for entry in REGISTRY.values()}
+    assert told == registered | {
+        Message: set(Message.model_fields),
+        Note: set(),
+        ControlChange: {"control", "owner", "fence", "reason"},
+        Escalation: set(),
+        StatusChange: {"from_", "to"},
     }
-    assert not KINDS["note"].patients_see_it
-    assert all(kind.patients_see_it for kind in KINDS.values() if kind.name != "note")
+    hidden = {kind.name for kind in KINDS.values() if not kind.patients_see_it}
+    assert hidden == {"note", "escalation"}
+
+
+def test_patients_learn_who_leads_but_neither_their_id_nor_what_the_ai_was_told() -> None:
+    change = ControlChange(
+        control=Control.HUMAN,
+        owner="Priya",
+        owner_id="user_priya",
+        fence=1,
+        reason=Reason.ACCEPTED,
+        brief="secret",
+    )
+    told = json.loads(envelope("control", change).data_json(PATIENT))
+    assert told == {"control": "human", "owner": "Priya", "fence": 1, "reason": "accepted"}
 
 
 def test_a_new_kind_is_for_staff_only_by_construction() -> None:
-    assert not Kind("new", Payload).patients_see_it
+    kind = Kind("new", {Note: STAFF_ONLY})
+    assert not kind.patients_see_it
+    assert not kind.patient_fields(Note)
+
+
+def test_a_payload_that_its_kind_does_not_list_is_for_staff_only() -> None:
+    assert not KINDS["message"].patient_fields(Note)
+    assert json.loads(envelope("status", Note(text="psst")).data_json(PATIENT)) == {}
 
 
 def test_every_field_that_is_listed_for_patients_exists() -> None:
     for kind in KINDS.values():
-        assert kind.patient_fields <= set(kind.payload.model_fields)
+        for payload, fields in kind.payloads.items():
+            assert fields <= set(payload.model_fields)
 
 
 def test_a_field_that_nobody_listed_stays_with_the_staff(monkeypatch: pytest.MonkeyPatch) -> None:
-    narrow = replace(KINDS["status"], patient_fields=frozenset({"to"}))
+    narrow = Kind("status", {StatusChange: frozenset({"to"})})
     monkeypatch.setattr("rooms.events.KINDS", {"status": narrow})
     change = envelope("status", StatusChange(from_=Status.INTAKE, to=Status.ACTIVE))
     assert json.loads(change.data_json(STAFF)) == {"from": "intake", "to": "active"}
@@ -72,7 +100,7 @@ def test_a_field_that_nobody_listed_stays_with_the_staff(monkeypatch: pytest.Mon
 
 def test_the_registry_cannot_be_changed_at_run_time() -> None:
     with pytest.raises(TypeError):
-        KINDS["new"] = Kind("new", Payload)  # type: ignore[index]
+        KINDS["new"] = Kind("new", {})  # type: ignore[index]
 
 
 def test_patients_get_the_names_of_staff_and_never_their_ids() -> None:

@@ -5,8 +5,9 @@ from structlog.typing import EventDict
 
 from rooms.cursor import Cursor
 from rooms.encoding import Record, Signal
-from rooms.events import Audience
+from rooms.events import Audience, Control
 from rooms.feed import Cut
+from rooms.state import RunState
 from tests.rooms.simulation import CASE, CODEC, CursorCodec, FakeLog, Guest, Room, Steps
 
 STAFF, PATIENT = Audience.STAFF, Audience.PATIENT
@@ -375,6 +376,327 @@ def test_a_reader_that_is_full_after_a_signal_loses_no_event() -> None:
     room.settle()
     assert seqs(guest) == [4]
     assert guest.is_live
+
+
+# Answers of the AI.
+
+
+def answering(room: Room, *pieces: str) -> None:
+    """Let an answer begin, and be told of."""
+    room.tell(room.log.begin())
+    for piece in pieces:
+        room.tell(room.log.grow(piece))
+
+
+def shown(*guests: Guest) -> list[str | None]:
+    """Give what each reader sees of an answer; None: nothing, not even that there is one."""
+    return [None if guest.screen.run is None else guest.screen.text for guest in guests]
+
+
+def test_readers_of_both_audiences_see_an_answer_grow_until_its_message_comes() -> None:
+    room = Room()
+    staff, patient = room.join(STAFF, 2), room.join(PATIENT, 2)
+    room.settle()
+    room.tell(room.log.begin())
+    assert shown(staff, patient) == ["", ""]
+    room.tell(room.log.grow("Good "), room.log.grow("day"))
+    assert shown(staff, patient) == ["Good day", "Good day"]
+    room.tell(room.log.end())
+    assert shown(staff, patient) == [None, None]
+    assert (seqs(staff), seqs(patient)) == ([3], [3])
+    assert room.steps.waiting == [], "and the log was not asked"
+
+
+def test_who_comes_in_the_middle_of_an_answer_is_told_how_far_it_is() -> None:
+    room, _ = settled(3, 3)
+    answering(room, "Good ", "mor")
+    late = room.join(seq=3)
+    room.settle()
+    assert shown(late) == ["Good mor"]
+    room.tell(room.log.grow("ning"))
+    assert shown(late) == ["Good morning"]
+
+
+def test_who_comes_before_the_first_piece_is_told_that_there_is_an_answer() -> None:
+    room, _ = settled(3, 3)
+    answering(room)
+    late = room.join(seq=3)
+    room.settle()
+    assert shown(late) == [""]
+
+
+def test_an_answer_that_began_before_anybody_was_here_is_followed() -> None:
+    room = Room()
+    room.log.begin()
+    room.log.grow("Good ")
+    guest = room.join()
+    room.settle()
+    room.tell(room.log.grow("day"))
+    assert shown(guest) == ["Good day"]
+    assert room.steps.waiting == []
+
+
+def test_pieces_that_come_before_the_room_has_a_place_are_not_forgotten() -> None:
+    room = Room(3)
+    answering(room)
+    guest = room.join()
+    room.steps.step()
+    room.steps.step()  # the state of the room was read, and is on its way
+    room.tell(room.log.grow("Good "), room.log.grow("day"))
+    room.settle()
+    assert shown(guest) == ["Good day"]
+
+
+def test_who_comes_when_the_message_is_there_is_not_shown_its_pieces() -> None:
+    room, _ = settled(3, 3)
+    answering(room, "Good day")
+    *message, end, also_end = room.log.end()
+    room.tell(message)
+    late = room.join(seq=4)
+    room.settle()
+    assert shown(late) == [None]
+    room.tell([end, also_end])
+    assert shown(late) == [None]
+
+
+def test_a_slow_reader_is_told_at_last_how_far_the_answer_is() -> None:
+    room, (slow, quick) = settled(3, 3, 3)
+    slow.room = 2
+    answering(room, "Good ", "mor", "ning")
+    assert shown(slow, quick) == ["", "Good morning"]
+    slow.resume()
+    room.settle()
+    assert shown(slow, quick) == ["Good morning", "Good morning"]
+
+
+@pytest.mark.parametrize("pieces", [[], ["Good ", "day"]])
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_a_slow_reader_learns_that_the_answer_that_it_saw_is_over(
+    pieces: list[str], more: int
+) -> None:
+    room, (slow,) = settled(3, 3)
+    slow.room = 1
+    answering(room, *pieces)
+    room.tell(room.log.end(RunState.STOPPED))
+    for _ in range(more):
+        answering(room)
+        room.tell(room.log.end(RunState.STOPPED))
+    assert shown(slow) == [""]
+    slow.resume()
+    room.settle()
+    assert shown(slow) == [None]
+    assert slow.is_live
+
+
+def test_a_slow_reader_may_be_full_again_when_it_learns_of_the_end() -> None:
+    room, (slow,) = settled(3, 3)
+    slow.room = 1
+    answering(room)
+    room.tell(room.log.end(RunState.STOPPED))
+    slow.resume(1)
+    room.settle()
+    room.tell(room.append())
+    slow.resume()
+    room.settle()
+    assert (shown(slow), seqs(slow), slow.is_live) == ([None], [4], True)
+
+
+def test_a_lost_piece_is_filled_from_the_log_by_the_next_one() -> None:
+    room, (one, two) = settled(3, 3, 3)
+    answering(room, "Good ")
+    room.log.grow("mor")
+    room.tell(room.log.grow("ning"))
+    assert shown(one) == ["Good "], "the later one waits for the earlier"
+    room.settle()
+    assert shown(one, two) == ["Good morning", "Good morning"]
+    room.tell(room.log.grow("!"))
+    assert shown(one, two) == ["Good morning!", "Good morning!"]
+
+
+def test_pieces_that_come_while_the_log_is_asked_are_shown_once() -> None:
+    for moment in range(4):
+        room, (guest,) = settled(3, 3)
+        answering(room, "Good ")
+        room.log.grow("mor")
+        room.tell(room.log.grow("ning"))
+        for _ in range(moment):
+            room.steps.step()
+        room.tell(room.log.grow(", "), room.log.grow("Maria"))
+        room.settle()
+        room.audit()
+        room.settle()
+        assert shown(guest) == ["Good morning, Maria"], moment
+
+
+def test_a_lost_beginning_is_found_by_the_first_piece() -> None:
+    room, (guest,) = settled(3, 3)
+    room.log.begin()
+    room.tell(room.log.grow("Good "))
+    room.settle()
+    assert shown(guest) == ["Good "]
+
+
+def test_a_lost_beginning_of_the_next_answer_is_found_too() -> None:
+    room, (guest,) = settled(3, 3)
+    answering(room, "Good ")
+    room.tell(room.log.end(RunState.STOPPED))
+    room.log.begin()
+    room.tell(room.log.grow("As I said"))
+    room.settle()
+    assert shown(guest) == ["As I said"]
+
+
+@pytest.mark.parametrize("pieces", [[], ["Good ", "day"]])
+@pytest.mark.parametrize("state", [RunState.DONE, RunState.FAILED, RunState.STOPPED])
+def test_a_lost_end_is_found_by_the_audit(pieces: list[str], state: RunState) -> None:
+    room, (guest,) = settled(3, 3)
+    answering(room, *pieces)
+    room.log.end(state)
+    room.audit()
+    room.settle()
+    assert shown(guest) == [None]
+    end = guest.screen.ends[-1]
+    assert (end["state"], end.get("message")) == (state, room.log.answers["run_1"].message_id)
+
+
+def test_an_answer_whose_every_hint_was_lost_costs_nothing_but_its_growing() -> None:
+    room, (guest,) = settled(3, 3)
+    room.log.begin()
+    room.log.grow("Good day")
+    room.log.end()
+    room.audit()
+    room.settle()
+    assert (guest.screen.over, shown(guest)) == (["run_1"], [None])
+
+
+def test_doubled_hints_of_an_answer_change_nothing() -> None:
+    room, (guest,) = settled(3, 3)
+    for hints in (room.log.begin(), room.log.grow("Good "), room.log.grow("day"), room.log.end()):
+        room.tell(hints, hints)
+    assert guest.screen.was == ["", "Good ", "Good day"]
+    assert shown(guest) == [None]
+
+
+def test_late_hints_of_an_answer_that_is_over_are_not_shown() -> None:
+    room, (guest,) = settled(3, 3)
+    hints = [room.log.begin(), room.log.grow("Good "), room.log.grow("day"), room.log.end()]
+    room.tell(*reversed(hints))
+    room.settle()
+    assert guest.screen.was == []
+    assert (guest.screen.over, shown(guest)) == (["run_1"], [None])
+
+
+def test_what_the_log_said_of_an_answer_is_not_shown_once_its_message_is_there() -> None:
+    for moment in range(4):
+        room, (guest,) = settled(3, 3)
+        room.log.begin()
+        room.tell(room.log.grow("Good "))
+        for _ in range(moment):
+            room.steps.step()
+        *message, _, _ = room.log.end()
+        room.tell(message)
+        room.settle()
+        assert shown(guest) == [None], moment
+
+
+def test_what_the_log_said_of_an_answer_is_not_shown_once_another_has_begun() -> None:
+    room, (guest,) = settled(3, 3)
+    room.log.begin()
+    room.tell(room.log.grow("Good "))
+    room.steps.step()
+    room.steps.step()  # the state with this answer is on its way
+    room.log.end(RunState.STOPPED)
+    room.tell(room.log.begin(), room.log.grow("As I said"))
+    room.settle()
+    assert shown(guest) == ["As I said"]
+
+
+def test_a_log_that_fails_when_it_is_asked_is_asked_again_by_the_audit(
+    logged: list[EventDict],
+) -> None:
+    room, (guest,) = settled(3, 3)
+    answering(room, "Good ")
+    room.log.grow("mor")
+    room.log.failing = True
+    room.tell(room.log.grow("ning"))
+    room.settle()
+    assert shown(guest) == ["Good "]
+    assert [line["event"] for line in logged] == ["feed_waits_for_log"]
+    room.log.failing = False
+    room.audit()
+    room.settle()
+    assert shown(guest) == ["Good morning"]
+
+
+# After a takeover.
+
+
+def test_a_takeover_ends_what_is_shown_with_its_message_before_it_is_told() -> None:
+    room, (guest,) = settled(3, 3)
+    answering(room, "Good ", "mor")
+    room.tell(room.log.change(Control.HUMAN))
+    assert shown(guest) == [None]
+    assert [room.log.data[cursor]["kind"] for cursor in guest.seen] == ["message", "control"]
+    assert room.log.data[guest.seen[0]]["text"] == "Good mor"
+
+
+def test_pieces_from_before_a_takeover_are_not_shown_after_it() -> None:
+    room, (guest,) = settled(3, 3)
+    hints = [room.log.begin(), room.log.grow("Good "), room.log.grow("mor")]
+    room.tell(room.log.change(Control.HUMAN), *hints)
+    room.settle()
+    assert (guest.screen.was, shown(guest)) == ([], [None])
+
+
+def test_pieces_from_before_a_takeover_are_not_shown_in_a_room_that_was_entered_after_it() -> None:
+    room = Room()
+    hints = [room.log.begin(), room.log.grow("Good "), room.log.grow("mor")]
+    room.log.change(Control.HUMAN)
+    guest = room.join()
+    room.settle()
+    room.tell(*hints)
+    room.settle()
+    assert (guest.screen.was, shown(guest)) == ([], [None])
+
+
+def test_pieces_from_before_a_takeover_are_not_shown_after_the_release_either() -> None:
+    room, (guest,) = settled(3, 3)
+    hints = [room.log.begin(), room.log.grow("Good ")]
+    room.tell(room.log.change(Control.HUMAN), room.log.change(Control.AI), *hints)
+    room.settle()
+    assert shown(guest) == [None]
+    answering(room, "Welcome back")
+    assert shown(guest) == ["Welcome back"]
+
+
+def test_what_the_log_said_of_an_answer_is_not_shown_after_a_takeover() -> None:
+    for moment in range(4):
+        room, (guest,) = settled(3, 3)
+        room.log.begin()
+        room.tell(room.log.grow("Good "))
+        for _ in range(moment):
+            room.steps.step()
+        *_, control, also_control = room.log.change(Control.HUMAN)
+        room.tell([control, also_control])
+        room.settle()
+        assert shown(guest) == [None], moment
+
+
+def test_who_was_let_in_after_a_takeover_is_not_shown_what_the_others_still_see() -> None:
+    room, (old,) = settled(3, 3)
+    answering(room, "Good ")
+    room.log.change(Control.HUMAN)
+    new = room.join(seq=2)
+    for _ in range(3):
+        room.steps.step()
+    repair = room.steps.waiting.pop(0)
+    room.settle()
+    assert (old.is_live, shown(old)) == (True, ["Good "]), "the room has yet to hear of it"
+    assert (new.is_live, new.screen.was) == (True, [])
+    room.steps.spawn(repair)
+    room.settle()
+    assert shown(old, new) == [None, None]
+    assert (seqs(old), seqs(new)) == ([4, 5], [3, 4, 5])
 
 
 # A log that is not the one that was seen.

@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from rooms.encoding import Record, Signal
+from rooms.broker import Hint
+from rooms.encoding import Signal
 from rooms.events import Audience
 from rooms.feed import Cut
 from tests.rooms.simulation import Guest, Room
@@ -19,7 +20,7 @@ class Deliveries(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.room = Room(events=3)
-        self.hints: list[Record] = []
+        self.hints: list[Hint] = []
         """What the broker still carries."""
 
     @initialize(joins=st.lists(st.sampled_from(Audience), max_size=3))

@@ -11,14 +11,15 @@ from structlog.typing import EventDict
 
 from auth.principal import Principal, Role
 from rooms import core
+from rooms.broker import Hint
 from rooms.commands import Command, SetStatus, WriteNote
-from rooms.core import RoomState
 from rooms.cursor import Cursor, tag_of
 from rooms.database import open_database
 from rooms.encoding import Record
 from rooms.errors import Code, Malformed, Rejected, Unavailable
 from rooms.events import Attachment, Audience, Card, Event, Note, Status
 from rooms.log import Receipt
+from rooms.state import Decision, RoomState, Terms
 from tests.rooms.kit import (
     CASE,
     FOREIGNER,
@@ -34,6 +35,7 @@ from tests.rooms.kit import (
     open_log,
     refused,
     say,
+    tag,
     texts,
 )
 from tests.servers import Postgres
@@ -48,8 +50,8 @@ async def test_a_receipt_says_where_the_event_stands_for_its_author(hub: OpenLog
     await hub.log.append(CASE, WriteNote("psst"), PRIYA, "n1")
     by_patient = await hub.say("Hello", MARIA)
     by_staff = await hub.say("Hi", PRIYA)
-    assert by_patient.cursor == Cursor(2, tag_of(by_patient.id))
-    assert by_staff.cursor == Cursor(4, tag_of(by_staff.id))
+    assert by_patient.cursor == Cursor(2, tag(by_patient))
+    assert by_staff.cursor == Cursor(4, tag(by_staff))
     assert (by_patient.case, by_patient.dup) == (CASE, False)
     assert by_patient.at > NOW
     (record,) = await hub.log.read(CASE, PATIENT, Cursor(1, tag_of("patient_1")), 1)
@@ -78,7 +80,7 @@ async def test_each_commit_hints_at_what_each_audience_sees_of_it(hub: OpenLog) 
         (stored,) = await hub.log.read(CASE, hint.audience, hint.previous)
         assert (stored.frame, stored.cursor, stored.kind) == (hint.frame, hint.cursor, hint.kind)
         assert hint.case == CASE
-    assert tag_of(message.id) == hub.hints[2][0].cursor.tag
+    assert tag(message) == hub.hints[2][0].cursor.tag
 
 
 async def test_the_state_is_that_of_the_newest_event_for_every_process(
@@ -307,14 +309,14 @@ async def test_a_command_happens_wholly_or_not_at_all(database_url: str) -> None
 async def test_what_a_command_brings_about_is_committed_together_and_one_event_answers(
     hub: OpenLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decide(state: RoomState, command: Command, by: Principal) -> tuple[Event, ...]:
-        (said,) = core.decide(state, command, by)
-        noted = Event("note", said.actor, Note(text="It was said"))
-        return (noted, said, noted)
+    def decide(state: RoomState, command: Command, by: Principal, terms: Terms) -> Decision:
+        (said,) = core.decide(state, command, by, terms).happenings
+        noted = Event("note", core.actor_of(by), Note(text="It was said"))
+        return Decision((noted, said, noted), 1)
 
     monkeypatch.setattr("rooms.log.core", SimpleNamespace(**vars(core) | {"decide": decide}))
     receipt = await hub.say("Hello", key="k1")
-    assert receipt.cursor == Cursor(2, tag_of(receipt.id)), "a patient's answer is one they see"
+    assert receipt.cursor == Cursor(2, tag(receipt)), "a patient's answer is one they see"
     assert len(hub.hints) == 2
     assert [hint.audience for hint in hub.hints[1]].count(STAFF) == 3
     assert await texts(hub.log) == ["It was said", "Hello", "It was said"]
@@ -356,7 +358,8 @@ async def test_hints_ring_before_any_receipt_and_everybody_can_then_read_the_eve
 ) -> None:
     order: list[str] = []
 
-    def ring(records: Sequence[Record]) -> None:
+    def ring(hints: Sequence[Hint]) -> None:
+        records = [hint for hint in hints if isinstance(hint, Record)]
         order.extend(f"hint {record.cursor.seq}" for record in records if record.audience is STAFF)
 
     async def tell(hub: OpenLog, number: int) -> None:

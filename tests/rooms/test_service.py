@@ -16,8 +16,7 @@ from structlog.typing import EventDict
 
 from auth.principal import Principal
 from rooms.broker import MemoryBroker
-from rooms.commands import Command, RegisterPatient, SetStatus, WriteNote
-from rooms.core import audience_of
+from rooms.commands import Accept, Command, RegisterPatient, SetStatus, WriteNote
 from rooms.cursor import START, Cursor, tag_of
 from rooms.database import Database, open_database
 from rooms.encoding import Record
@@ -27,6 +26,7 @@ from rooms.feed import Cut, Subscription
 from rooms.log import Receipt
 from rooms.reads import READ_BYTES
 from rooms.service import PAGE_BYTES, Joined, Rooms
+from rooms.state import audience_of
 from tests.rooms.kit import (
     CASE,
     FOREIGNER,
@@ -319,18 +319,19 @@ async def test_events_of_another_process_arrive_without_any_broker(tmp_path: Pat
 
 async def test_readers_are_cut_when_the_database_was_restored_under_them(tmp_path: Path) -> None:
     def forget(connection: Any) -> None:
+        assert kept.id is not None
         connection.execute(text("DELETE FROM event WHERE staff_seq > 2"))
         connection.execute(
             text(
                 "UPDATE case_state SET staff_seq = 2, staff_tag = :t,"
                 " patient_seq = 2, patient_tag = :t"
             ),
-            {"t": tag_of("message_2")},
+            {"t": tag_of(kept.id)},
         )
 
     database = open_database(f"sqlite:///{tmp_path}/hub.db")
     async with house(tmp_path, audit_every=0.01, database=database) as hub:
-        await hub.say("kept")
+        kept = await hub.say("kept")
         await hub.say("lost")
         maria = await hub.join(MARIA)
         await database.write(forget)
@@ -632,15 +633,15 @@ async def test_patients_learn_only_whether_the_one_who_leads_their_case_is_here(
     tmp_path: Path,
 ) -> None:
     async with house(tmp_path) as hub:
-        state = await hub.rooms.enter(CASE, MARIA)
+        maria = await hub.join(MARIA)
         hub.rooms.arrive(CASE, "c1", SAM)
         alone = {"type": "presence", "case": CASE, "coordinator": None, "online": False}
-        assert hub.rooms.patient_presence_frame(state) == alone
-        led = replace(state, owner_id=PRIYA.id, owner_name="Priya")
-        assert hub.rooms.patient_presence_frame(led) == {**alone, "coordinator": "Priya"}
+        led = {**alone, "coordinator": "Priya"}
+        assert hub.rooms.patient_presence_frame(CASE) == alone
+        await hub.do(Accept(), PRIYA)
         hub.rooms.arrive(CASE, "c2", PRIYA)
-        found = hub.rooms.patient_presence_frame(led)
-        assert found == {**alone, "coordinator": "Priya", "online": True}
+        assert maria.of_type("presence") == [led, {**led, "online": True}]
+        assert hub.rooms.patient_presence_frame(CASE) == {**led, "online": True}
 
 
 # What a patient cannot tell.

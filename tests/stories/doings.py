@@ -9,11 +9,13 @@ from random import Random
 from typing import Any, Final, TypeAlias
 
 from auth.principal import Role
-from rooms.commands import RegisterPatient, SendMessage
+from rooms.commands import RegisterPatient, Remind, SendMessage
+from rooms.events import Control
 from tests.kit import CASE, MARIA, PRIYA, REGISTRAR, Frame, Identity
 from tests.stories.world import Socket, World
 
 QUINN: Final = Identity("user_quinn", "Quinn", Role.SUPERVISOR)
+OMAR: Final = Identity("user_omar", "Omar", Role.COORDINATOR)
 
 Action: TypeAlias = Callable[[World, Random, str], Awaitable[None]]
 
@@ -213,6 +215,28 @@ async def find_the_case_closed(world: World, rng: Random, key: str) -> None:
     await world.staff({"type": "status", "status": "active"})
 
 
+async def see_the_case_change_hands(world: World, rng: Random, key: str) -> None:
+    """Ask for a person, find that one came, or that the AI goes on; briefs are not for patients."""
+    state = await world.state()
+    if state.control is Control.HUMAN:
+        brief = f"Between {state.staff.seq} events: {key}"
+        answer = await world.staff({"type": "release", "brief": brief})
+    elif state.control is Control.AI and rng.random() < 0.5:
+        maria = await world.device()
+        await maria.say({"type": "escalate", "key": key, "reason": "A question"})
+        await maria.look()
+        return
+    else:
+        answer = await world.staff({"type": "accept"})
+    assert answer["type"] == "ack", answer
+
+
+async def tell_of_an_emergency(world: World, rng: Random, key: str) -> None:
+    maria = await world.device()
+    await maria.say({"type": "message", "key": key, "text": "I have chest pain"})
+    await maria.look()
+
+
 # What patients may not see: what staff do among themselves.
 
 
@@ -260,6 +284,9 @@ async def let_a_second_coordinator_look(world: World, rng: Random, key: str) -> 
 
 
 async def let_the_coordinator_go_and_return(world: World, rng: Random, key: str) -> None:
+    if (await world.state()).control is Control.HUMAN:
+        # Whether whoever leads the case is there is the patient's business.
+        return
     await world.leave_as_staff(world.desk, PRIYA)
     world.desk = await world.enter_as_staff(PRIYA)
 
@@ -277,6 +304,20 @@ async def stream_as_staff(world: World, rng: Random, key: str) -> None:
         async for chunk in response.aiter_raw():
             if b"caught_up" in chunk:
                 break
+
+
+async def be_told_again(world: World, rng: Random, key: str) -> None:
+    """Let a case that waits alert staff once more."""
+    state = await world.state()
+    command = Remind(state.fence, rng.randrange(9))
+    await world.hub.hub.rooms.handle(CASE, command, REGISTRAR.principal(), key)
+
+
+async def compete_for_the_case(world: World, rng: Random, key: str) -> None:
+    """Want what somebody else has."""
+    if (await world.state()).control is Control.HUMAN:
+        for call in ("accept", "escalate"):
+            assert await world.staff_rest(OMAR, "POST", call, json={}) in (200, 409)
 
 
 async def be_busy_elsewhere(world: World, rng: Random, key: str) -> None:
@@ -311,6 +352,8 @@ SEEN: Final[dict[Action, int]] = {
     see_staff_type: 4,
     see_the_status_change: 3,
     find_the_case_closed: 1,
+    see_the_case_change_hands: 5,
+    tell_of_an_emergency: 1,
 }
 UNSEEN: Final[dict[Action, int]] = {
     write_a_note: 8,
@@ -321,6 +364,8 @@ UNSEEN: Final[dict[Action, int]] = {
     let_the_coordinator_go_and_return: 2,
     read_by_rest_as_staff: 2,
     stream_as_staff: 2,
+    be_told_again: 3,
+    compete_for_the_case: 3,
     be_busy_elsewhere: 2,
     sweep: 2,
 }

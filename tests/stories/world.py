@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from rooms.cursor import START, Cursor
 from rooms.events import Audience
+from rooms.state import RoomState
 from tests.kit import CASE, MARIA, WITHIN, Client, Frame, Identity, RunningHub
 
 LIFETIME: Final = timedelta(minutes=5)
@@ -204,6 +205,16 @@ class World:
     async def head(self, kind: str = "") -> Cursor:
         records = await self.hub.hub.rooms.log.read(CASE, Audience.PATIENT, START, 10_000, kind)
         return records[-1].cursor if records else START
+
+    async def state(self) -> RoomState:
+        state = await self.hub.hub.rooms.log.state(CASE)
+        assert state is not None
+        return state
+
+    async def alarms(self) -> int:
+        """Count what staff were told because of what patients did, or did not get."""
+        log = self.hub.hub.rooms.log
+        return len(await log.read(CASE, Audience.STAFF, START, 10_000, "escalation"))
 
     async def flush(self, key: str) -> None:
         """Say something that comes after everything that is on its way to the streams."""

@@ -1,0 +1,30 @@
+"""Which case of a patient something belongs to that names none."""
+
+from auth.principal import Principal, Role
+from rooms.commands import OpenCase
+from rooms.errors import forbidden
+from rooms.service import Rooms
+
+
+async def current_case(rooms: Rooms, tenant: str, patient: str) -> str:
+    """Give the case of a patient that was opened last and is not closed; else open one.
+
+    Raises:
+        Rejected: there is no such patient.
+        Unavailable: it is not known to be open.
+
+    """
+    # Counted first: a case that is opened in between is found, and not opened once more.
+    before = len(await rooms.log.cases_of(tenant, patient))
+    case = await rooms.log.newest_case(tenant, patient)
+    if case is not None:
+        return case
+    name = await rooms.log.patient_name(tenant, patient)
+    if name is None:
+        raise forbidden()
+    by = Principal("hub", tenant, Role.SERVICE, "Curaway")
+    # Whoever finds no open case at the same time asks for the same one by the same key.
+    key = f"case {before + 1} of {patient}"
+    command = OpenCase(patient, name)
+    receipt = await rooms.handle(rooms.new_case(), command, by, key, echo=False)
+    return receipt.case
