@@ -2,11 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Final, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -20,6 +21,14 @@ from hub.server import HubServer, server_config
 from hub.settings import Settings
 from hub.tail import follow
 from hub.telemetry import configure_logs
+from rooms.database import ANSWER_S, Database, open_database
+from rooms.errors import Unavailable
+from rooms.schema import SchemaRefused, check, upgrade
+
+MIGRATION_S: Final = 600.0
+"""How long a migration may last."""
+
+T = TypeVar("T")
 
 
 @click.group(invoke_without_command=True)
@@ -37,10 +46,26 @@ def serve() -> None:
     configure_logs(settings.log_level)
     with _advice():
         hub = Hub(settings)
+    # The server would say it with a traceback.
+    _ask(settings, lambda database: database.read(check), status=3)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
     config = server_config(create_app(hub), settings)
     HubServer(config, hub, greet).run()
     sys.exit(1 if hub.failed else 0)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest revision; hubs may run meanwhile."""
+    settings = _settings()
+    with _advice():
+        before, after = _ask(
+            settings, lambda database: database.write(upgrade), status=1, answer=MIGRATION_S
+        )
+    if before == after:
+        click.echo(f"The database is at revision {after}. There is nothing to do.")
+    else:
+        click.echo(f"The database went from {_revision(before)} to revision {after}.")
 
 
 @main.command()
@@ -96,6 +121,46 @@ def schema(folder: Path) -> None:
     """Write openapi.json and asyncapi.json."""
     for path in write_schemas(folder):
         click.echo(path)
+
+
+def _ask(
+    settings: Settings,
+    work: Callable[[Database], Awaitable[T]],
+    *,
+    status: int,
+    answer: float = ANSWER_S,
+) -> T:
+    """Do something with the database, or end with what is wrong with it."""
+
+    async def run() -> T:
+        database = open_database(settings.database, answer=answer)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except SchemaRefused as refused:
+        _end(str(refused), status)
+    except Unavailable as unavailable:
+        _end(f"The database cannot be used: {_cause(unavailable)}", status)
+
+
+def _cause(error: BaseException) -> str:
+    """Say what was at the bottom of an error: the words of the database, or of the network."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().split("\n")[0] or "it does not answer."
+
+
+def _end(message: str, status: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def _revision(found: str | None) -> str:
+    return "no revision" if found is None else f"revision {found}"
 
 
 def _settings(dev: bool | None = None) -> Settings:

@@ -18,23 +18,20 @@ import sqlalchemy
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel import SQLModel
 
-from rooms import tables  # noqa: F401 - the import fills SQLModel.metadata
+from rooms import schema
 from rooms.errors import Unavailable
 
 BUSY_MS: Final = 5_000
 """How long SQLite waits for another process's write lock."""
 ANSWER_S: Final = 4.0
-"""How long PostgreSQL has for a transaction."""
+"""How long PostgreSQL has for a transaction, unless told otherwise."""
 CACHE_KIB: Final = 16_384
 """Pages that each SQLite connection keeps; at the default of 2 MiB, inserting thrashes."""
 CHECKPOINT_PAGES: Final = 8_000
 """Pages in the WAL before they are copied back; at the default, every second batch would wait."""
 READERS: Final = 4
 """Threads, or connections, that read."""
-CREATING: Final = 0x6875622E
-"""Names the lock under which PostgreSQL creates tables."""
 DATA_EXCEPTION: Final = "22"
 """The class of SQLSTATE codes for values that PostgreSQL cannot store."""
 
@@ -69,12 +66,22 @@ class Database(ABC):
     async def close(self) -> None: ...
 
     async def create(self) -> None:
-        """Create the tables that are missing."""
-        await self.write(SQLModel.metadata.create_all)
+        """Create the tables, or see that those that there are can be used.
+
+        Raises:
+            SchemaRefused: they cannot, and somebody must decide.
+            Unavailable: the database does not answer.
+
+        """
+        await self.write(schema.prepare)
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, answer: float = ANSWER_S) -> Database:
     """Open `sqlite:///…` or `postgresql://…`.
+
+    Args:
+        url: where it is.
+        answer: how many seconds PostgreSQL has for a transaction.
 
     Raises:
         ValueError: the URL is of neither kind.
@@ -85,7 +92,7 @@ def open_database(url: str) -> Database:
         case "sqlite":
             return SqliteDatabase(parsed.set(drivername="sqlite+pysqlite"))
         case "postgresql" | "postgres":
-            return PostgresDatabase(parsed.set(drivername="postgresql+asyncpg"))
+            return PostgresDatabase(parsed.set(drivername="postgresql+asyncpg"), answer)
         case other:
             raise ValueError(
                 f"A database URL begins with sqlite:// or postgresql://, not {other}://"
@@ -120,22 +127,20 @@ class SqliteDatabase(Database):
 class PostgresDatabase(Database):
     """A shared database, for more than one process."""
 
-    def __init__(self, url: sqlalchemy.URL) -> None:
-        self._readers = _postgres_engine(url, READERS)
-        self._writer = _postgres_engine(url, 1)
+    def __init__(self, url: sqlalchemy.URL, answer: float) -> None:
+        self._answer = answer
+        self._readers = _postgres_engine(url, READERS, answer)
+        self._writer = _postgres_engine(url, 1, answer)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         with _ours():
-            async with asyncio.timeout(ANSWER_S), self._readers.begin() as connection:
+            async with asyncio.timeout(self._answer), self._readers.begin() as connection:
                 return await connection.run_sync(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         with _ours():
-            async with asyncio.timeout(ANSWER_S), self._writer.begin() as connection:
+            async with asyncio.timeout(self._answer), self._writer.begin() as connection:
                 return await connection.run_sync(work)
-
-    async def create(self) -> None:
-        await self.write(_create_alone)
 
     async def close(self) -> None:
         await self._readers.dispose()
@@ -162,12 +167,6 @@ def _is_about_values(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or sqlstate.startswith(DATA_EXCEPTION)
 
 
-def _create_alone(connection: Connection) -> None:
-    # Processes that start at once would each try to create what the other has just created.
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATING})")
-    SQLModel.metadata.create_all(connection)
-
-
 def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:
     with _ours(), engine.connect() as connection:
         try:
@@ -179,7 +178,7 @@ def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:
             raise
 
 
-def _postgres_engine(url: sqlalchemy.URL, pool_size: int) -> AsyncEngine:
+def _postgres_engine(url: sqlalchemy.URL, pool_size: int, answer: float) -> AsyncEngine:
     return create_async_engine(
         url,
         pool_size=pool_size,
@@ -188,7 +187,7 @@ def _postgres_engine(url: sqlalchemy.URL, pool_size: int) -> AsyncEngine:
         # A server that hangs, and does not die, must not hold the lane for ever.
         connect_args={
             "timeout": ANSWER_S,
-            "command_timeout": ANSWER_S,
+            "command_timeout": answer,
             # Whatever the default of the role is: an ack means that it is on disk.
             "server_settings": {"synchronous_commit": "on"},
         },

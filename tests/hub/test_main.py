@@ -1,8 +1,10 @@
 """The command line."""
 
 import asyncio
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +132,58 @@ def test_a_process_ends_with_2_and_without_a_traceback() -> None:
     result = by_itself()
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("The hub cannot verify tokens.")
+
+
+@pytest.mark.parametrize(
+    ("statement", "advice"),
+    [
+        ("CREATE TABLE case_state (id TEXT PRIMARY KEY)", "Start with an empty database."),
+        ("CREATE TABLE alembic_version AS SELECT 'abc' AS version_num", "another application"),
+    ],
+)
+def test_a_process_ends_with_3_and_one_line_when_it_cannot_use_the_database(
+    tmp_path: Path, statement: str, advice: str
+) -> None:
+    path = tmp_path / "hub.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(statement)
+    result = by_itself(HUB_DEV="1", HUB_DATABASE_URL=f"sqlite:///{path}")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert advice in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_database_that_does_not_answer_is_named_in_one_line(tmp_path: Path, command: str) -> None:
+    for url in (
+        f"sqlite:///{tmp_path}/none/hub.db",
+        f"postgresql://someone@/hub?host={tmp_path}",
+        "postgresql://someone:secret@127.0.0.1:1/hub",
+    ):
+        result = run(command, HUB_DEV="1", HUB_DATABASE_URL=url)
+        assert result.exit_code == (3 if command == "serve" else 1)
+        assert result.output.startswith("The database cannot be used: ")
+        assert result.output.count("\n") == 1
+        assert "secret" not in result.output
+
+
+# Migrating.
+
+
+async def test_migrate_brings_a_database_to_the_newest_revision(database_url: str) -> None:
+    variables = {"HUB_DEV": "1", "HUB_DATABASE_URL": database_url}
+    for told in ("went from no revision to revision 0", "There is nothing to do."):
+        result = await asyncio.to_thread(run, "migrate", **variables)
+        assert result.exit_code == 0
+        assert told in result.output
+
+
+def test_migrate_says_why_it_cannot(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "hub.db")) as database:
+        database.execute("CREATE TABLE case_state (id TEXT PRIMARY KEY)")
+    result = run("migrate", HUB_DEV="1", HUB_DATABASE_URL=f"sqlite:///{tmp_path}/hub.db")
+    assert result.exit_code == 1
+    assert "Start with an empty database." in result.output
 
 
 # Following.

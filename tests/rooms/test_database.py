@@ -282,6 +282,14 @@ async def test_a_server_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
             await database.create()
 
 
+async def test_a_transaction_has_the_time_that_it_was_given(postgres_url: str) -> None:
+    database = open_database(postgres_url, answer=0.05)
+    for do in (database.read, database.write):
+        with pytest.raises(Unavailable):
+            await do(execute("SELECT pg_sleep(60)"))
+    await database.close()
+
+
 async def test_a_database_that_does_not_exist_is_an_outage(postgres: Postgres) -> None:
     async with opened(postgres.url("nowhere")) as database:
         with pytest.raises(Unavailable):

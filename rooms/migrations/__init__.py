@@ -1,0 +1,1 @@
+"""Migrations of the database: how alembic runs them (`env.py`), and the steps (`versions`)."""
