@@ -8,9 +8,9 @@ was shown, or with a line that tells the patient what to do.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -39,6 +39,8 @@ LONGEST: Final = 9_000
 """Characters of an answer; a message holds 10,000."""
 ANSWER_S: Final = 180.0
 """Seconds that a model has for an answer, however steadily it gives a little."""
+CLOSE_S: Final = 2.0
+"""Seconds that a model has to close; nothing that it gives is used any more."""
 AGAIN_S: Final = 0.5
 """Seconds between two tries to store something while the database is away."""
 
@@ -55,10 +57,8 @@ NOBODY_TO_ASK: Final = "I cannot do this myself. Please contact your hospital co
 
 LINES: Final = frozenset({AGAIN, BROKEN_OFF, DECLINED, TOO_LONG, PERSON_ASKED, NOBODY_TO_ASK})
 """What the hub says in the AI's name."""
-_WHOLE: Final = MappingProxyType({Failure.REFUSED: DECLINED, Failure.TOO_LONG: TOO_LONG})
-"""What is said where there is no answer; otherwise `AGAIN`."""
-_PART: Final = MappingProxyType({Failure.REFUSED: DECLINED, Failure.TOO_LONG: TOO_LONG})
-"""What is said after a part of an answer; otherwise `BROKEN_OFF`."""
+_EXPLAINED: Final = MappingProxyType({Failure.REFUSED: DECLINED, Failure.TOO_LONG: TOO_LONG})
+"""Failures with a line of their own; otherwise `AGAIN`, or `BROKEN_OFF` after a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ class Draft:
         """Whether a person was asked for, and whether that was possible; None: not asked."""
         self.first_at: float | None = None
         self.total = 0
+        self.visible = False
+        """There is more than blanks."""
         self.over = False
         self._changed = asyncio.Event()
 
@@ -95,6 +97,7 @@ class Draft:
         text = _storable(text)[: LONGEST - self.total]
         self.first_at = at if self.first_at is None else self.first_at
         self.total += len(text)
+        self.visible = self.visible or bool(text.strip())
         self.text += text
         self._changed.set()
 
@@ -125,6 +128,9 @@ class _Job:
     writing: asyncio.Task[None] | None = None
     cancelled_by: str = ""
     pieces: int = 0
+    broken_off: bool = False
+    """The process ends, and cannot wait for the rest."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Responder:
@@ -157,6 +163,21 @@ class Responder:
         """How many answers are being written."""
         return len(self._jobs)
 
+    async def drain(self, within: float) -> None:
+        """Let the answers in the making end, `within` so many seconds.
+
+        Those that take longer are broken off where they are. Of which nothing was shown yet, those
+        are left to another process, which begins them anew.
+        """
+        jobs = list(self._jobs.values())
+        await _all_ended(jobs, within)
+        shown = [job for job in jobs if job.pieces and not job.ended.is_set()]
+        for job in shown:
+            job.broken_off = True
+            if job.writing is not None:
+                job.writing.cancel()
+        await _all_ended(shown, within)
+
     async def reply(self, claim: Claim) -> None:
         """Write the answer that a task promises, unless it is over."""
         conversation = await self._rooms.conversation(claim.case)
@@ -176,10 +197,7 @@ class Responder:
 
     async def _abandon(self, job: _Job) -> None:
         logger.warning("answer_abandoned", case=job.case, run=job.run)
-        try:
-            await self._end(job, Failure.CUT)
-        except Rejected:
-            return
+        await self._break_off(job, shown=job.pieces > 0)
         self._report(self._reported(job, "abandoned", self._monotonic()))
 
     def _hear(self, hint: Hint) -> None:
@@ -199,6 +217,7 @@ class Responder:
                 outcome = await self._stream(job, prompt)
             finally:
                 del self._jobs[job.run]
+                job.ended.set()
                 report = self._reported(job, outcome, began)
                 _annotate(span, report, job)
                 self._report(report)
@@ -208,15 +227,29 @@ class Responder:
         job.writing = asyncio.create_task(self._read_and_write(job, prompt))
         try:
             await job.writing
-        except Rejected:
+        except Rejected as error:
+            if error.code is Code.INVALID:
+                # A lease was lost, and another process has written too: not one answer, but two.
+                logger.warning("answer_written_twice", case=job.case, run=job.run)
+                await self._break_off(job, shown=True)
+                return "abandoned"
             job.cancelled_by = job.cancelled_by or Cause.TAKEOVER
             return "stopped"
         except asyncio.CancelledError:
+            if job.broken_off:
+                await self._break_off(job, shown=True)
+                return "abandoned"
             if not job.cancelled_by:
                 job.writing.cancel()
                 raise
             return "stopped"
         return job.draft.failure or "done"
+
+    async def _break_off(self, job: _Job, *, shown: bool) -> None:
+        """End an answer with what is stored of it, unless it is over."""
+        line = f"\n\n{BROKEN_OFF}" if shown else AGAIN
+        with suppress(Rejected):
+            await self._give(job, Finish(job.run, line, "failed"), job.run)
 
     async def _read_and_write(self, job: _Job, prompt: Prompt) -> None:
         reading = asyncio.create_task(self._read(job, prompt))
@@ -225,7 +258,7 @@ class Responder:
             await self._end(job, job.draft.failure)
         finally:
             reading.cancel()
-            await asyncio.wait([reading])
+            await asyncio.wait([reading], timeout=CLOSE_S)
 
     async def _read(self, job: _Job, prompt: Prompt) -> None:
         """Take from the model what it gives; the draft is ended in any case."""
@@ -258,7 +291,7 @@ class Responder:
                         draft.usage = piece
                 if draft.total >= LONGEST:
                     raise ModelFailed(Failure.TOO_LONG)
-        if not draft.total and draft.person_asked is None:
+        if not draft.visible and draft.person_asked is None:
             raise ModelFailed(Failure.EMPTY)
 
     async def _ask_for_person(self, job: _Job, reason: str) -> bool:
@@ -286,12 +319,12 @@ class Responder:
     async def _end(self, job: _Job, failure: Failure | None) -> None:
         draft = job.draft
         rest = draft.take()
-        if failure is None and not draft.total and draft.person_asked is not None:
+        if failure is None and not draft.visible and draft.person_asked is not None:
             rest = PERSON_ASKED if draft.person_asked else NOBODY_TO_ASK
         elif failure is not None:
-            shown = job.pieces or rest
-            rest += f"\n\n{_PART.get(failure, BROKEN_OFF)}" if shown else _WHOLE.get(failure, AGAIN)
-        finish = Finish(job.run, rest, "final" if failure is None else "failed")
+            line = _EXPLAINED.get(failure, BROKEN_OFF if draft.visible else AGAIN)
+            rest = f"{rest}\n\n{line}" if draft.visible else line
+        finish = Finish(job.run, rest, "final" if failure is None else "failed", job.pieces)
         await self._give(job, finish, job.run)
 
     async def _give(self, job: _Job, command: Command, key: str) -> None:
@@ -314,6 +347,14 @@ class Responder:
             tokens_in=draft.usage.tokens_in,
             tokens_out=draft.usage.tokens_out,
         )
+
+
+async def _all_ended(jobs: Collection[_Job], within: float) -> None:
+    """Wait until these answers have ended, or the time is over."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            for job in jobs:
+                await job.ended.wait()
 
 
 def _storable(text: str) -> str:

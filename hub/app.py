@@ -108,10 +108,10 @@ class Hub:
         )
         self.answers = AnswerMetrics()
         self.model = model or _model(settings)
-        responder = Responder(
+        self.responder = Responder(
             self.rooms, self.model, monotonic=monotonic, report=self.answers.count
         )
-        self.rooms.tasks.on(REPLY, responder.reply)
+        self.rooms.tasks.on(REPLY, self.responder.reply)
         authenticate = Authenticator(self.verifier, self.rooms)
         self.door = RoomDoor(
             self.rooms,
@@ -203,9 +203,11 @@ class Hub:
     async def drain(self) -> None:
         """Let every reader go, and finish what was being written."""
         self.draining = True
+        self.rooms.tasks.pause()
         self.sse.drain()
         self.chat.drain()
-        await self.manager.drain(self.settings.drain_s)
+        within = self.settings.drain_s
+        await asyncio.gather(self.manager.drain(within), self.responder.drain(within))
 
     def socket_routes(self) -> list[BaseRoute]:
         return [

@@ -1,6 +1,8 @@
 """Every HTTP route in one table, for those who want to know what they can call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from pydantic import BaseModel
@@ -24,10 +26,15 @@ class Call:
     """The schema of the body; what has a body writes."""
     also: tuple[Code, ...] = ()
     """Errors beyond those of all calls that read, or write."""
-    accepted: bool = False
-    """It may answer 202."""
+    statuses: Mapping[int, str] | None = None
+    """What it answers if all is well; None: as calls that read, or write, do."""
+    keyed: bool = True
+    """What it writes bears an idempotency key."""
 
 
+CHAT_STATUSES: Final = MappingProxyType(
+    {200: "The message is stored, and this is the reply.", 202: "Stored; no reply comes now."}
+)
 _CASE: Final = "/api/v1/cases/{case}"
 
 CALLS: Final = (
@@ -114,7 +121,7 @@ CALLS: Final = (
         "Say something in the newest case of the patient, and wait for the reply.",
         "ChatAnswer",
         body="ChatMessage",
-        accepted=True,
+        statuses=CHAT_STATUSES,
     ),
     Call(
         "POST",
@@ -133,6 +140,8 @@ CALLS: Final = (
         "Flags",
         body="FlagChange",
         also=(Code.NOT_FOUND,),
+        statuses=MappingProxyType({200: "Done, and durable."}),
+        keyed=False,
     ),
     Call(
         "POST",

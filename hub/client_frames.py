@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from rooms.commands import (
     Accept,
@@ -262,9 +263,22 @@ def parse_frame(text: str, frames: Mapping[str, type[AnyFrame]] = CLIENT_FRAMES)
 
 def explain(error: ValidationError) -> str:
     """Say in one line which member is wrong, and why; the value itself is not repeated."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the object"
-    return f"{where}: {first['msg']}."[:500]
+    return f"{where}: {_length(first) or first['msg']}."[:500]
+
+
+def _length(error: ErrorDetails) -> str:
+    """Say how long a value may be, if its length is what is wrong."""
+    limits = error.get("ctx", {})
+    unit = "characters" if isinstance(error["input"], str) else "items"
+    match error["type"]:
+        case "too_long" | "string_too_long":
+            return f"must have at most {limits['max_length']} {unit}"
+        case "too_short" | "string_too_short":
+            return f"must have at least {limits['min_length']} {unit}"
+        case _:
+            return ""
 
 
 def _key_of(value: dict[str, Any]) -> dict[str, str]:

@@ -76,13 +76,14 @@ Priya, the coordinator. In another terminal the same wscat line, and:
   {_auth(coordinator)}
 
 Then type, at either prompt:
-  {{"type":"message","key":"k1","text":"Hello"}}
+  {{"type":"message","text":"Hello"}}
 and at Priya's, what Maria never sees:
-  {{"type":"note","key":"k2","text":"Passport copy is missing"}}
+  {{"type":"note","text":"Passport copy is missing"}}
 
-Maria is answered by {hub.assistant}. While it writes, Priya takes over, and gives back:
-  {{"type":"accept","key":"k3"}}
-  {{"type":"release","key":"k4","brief":"Maria asked for an estimate; I am on it."}}
+Maria is answered by {hub.assistant}.
+Priya takes the case over, best in the middle of an answer, and gives it back:
+  {{"type":"accept"}}
+  {{"type":"release","brief":"Maria asked for an estimate; I am on it."}}
 
 An older client. In a third terminal:
   curl -N http://{host}:{port}/api/v1/cases/{CASE}/messages/stream \\

@@ -161,8 +161,8 @@ class Door(ABC):
             Hello(
                 v=1,
                 conn=connection.id,
-                auth_within=self._limits.auth_within,
-                heartbeat=self._limits.heartbeat,
+                auth_within=_plain(self._limits.auth_within),
+                heartbeat=_plain(self._limits.heartbeat),
                 max_frame=self._limits.max_frame,
                 now=timestamp(self._manager.now()),
             )
@@ -329,3 +329,7 @@ async def _deny(websocket: WebSocket, refusal: RoomError) -> None:
     body = {"error": {"code": refusal.code, "message": refusal.message}}
     headers = {"Retry-After": "2"} if status in (429, 503) else {}
     await websocket.send_denial_response(JSONResponse(body, status, headers=headers))
+
+
+def _plain(seconds: float) -> int | float:
+    return int(seconds) if seconds.is_integer() else seconds

@@ -11,7 +11,7 @@ from auth.principal import Principal, Role
 from hub.client_frames import explain
 from hub.close_codes import HTTP_STATUS
 from hub.endpoints import Endpoints, created, read_object, validated
-from rooms.cases import current_case
+from rooms.cases import case_for
 from rooms.commands import Emit
 from rooms.errors import Code, Malformed, Rejected
 from rooms.patient_events import PatientEvent, read_payload
@@ -74,9 +74,7 @@ class EventsApi:
         try:
             emission = validated(Emission, value)
             command = Emit(emission.patient_id, emission.event())
-            case = emission.case_id or await current_case(
-                self._rooms, by.tenant, emission.patient_id
-            )
+            case = emission.case_id or await case_for(self._rooms, by, emission.patient_id, key)
             receipt = await self._rooms.handle(case, command, by, key, echo=echo)
         except Malformed as error:
             body = {"code": UNFIT, "message": error.message}

@@ -15,7 +15,16 @@ from hub.json_schema import Schema, reference, schemas_of
 from rooms.errors import Code
 
 _READING: Final = (Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.UNAVAILABLE, Code.INTERNAL)
-_WRITING: Final = (*_READING, Code.BAD_FRAME, Code.INVALID, Code.TOO_LARGE, Code.CONFLICT)
+_WRITING: Final = (
+    *_READING,
+    Code.BAD_FRAME,
+    Code.INVALID,
+    Code.TOO_LARGE,
+    Code.CONFLICT,
+    Code.RATE_LIMITED,
+)
+_READ: Final = {200: "Done."}
+_WRITTEN: Final = {200: "The same key again, or all was so already.", 201: "Done, and durable."}
 _STREAMING: Final = {
     401: "The token is missing or was not accepted.",
     403: "There is no such case, or no right to it.",
@@ -78,6 +87,7 @@ _PARAMETERS: Final = {
         minLength=1,
         maxLength=64,
     ),
+    "prefer": _parameter("Prefer", "header", "`respond-async`: do not wait for the reply."),
     "resume": _parameter(
         "Last-Event-ID",
         "header",
@@ -96,13 +106,10 @@ def _parameters(path: str, *names: str) -> list[Schema]:
 
 def _call(call: Call) -> Schema:
     writes = call.body is not None
-    parameters = _parameters(call.path, *(["key"] if writes else []))
+    prefers = ["prefer"] if call.name == "post_chat" else []
+    parameters = _parameters(call.path, *(["key"] if writes and call.keyed else []), *prefers)
     answer = {"application/json": {"schema": reference(call.answer)}}
-    done = {
-        "200": {"description": "The answer to the same key again." if writes else "Done."},
-        **({"201": {"description": "Done, and durable."}} if writes else {}),
-        **({"202": {"description": "Stored; no reply comes now."}} if call.accepted else {}),
-    }
+    done = call.statuses or (_WRITTEN if writes else _READ)
     codes = (*(_WRITING if writes else _READING), *call.also)
     refusals = sorted({str(HTTP_STATUS[code]) for code in codes})
     described: Schema = {
@@ -112,7 +119,10 @@ def _call(call: Call) -> Schema:
         "security": [{"bearer": []}],
         "parameters": [*parameters, *_query(call.query)],
         "responses": {
-            **{status: {**response, "content": answer} for status, response in done.items()},
+            **{
+                str(status): {"description": description, "content": answer}
+                for status, description in done.items()
+            },
             **{status: {"$ref": f"#/components/responses/{status}"} for status in refusals},
         },
     }
@@ -130,12 +140,15 @@ def _query(model: type[BaseModel] | None) -> list[Schema]:
 
 
 def _stream(path: str, name: str, summary: str, stream: str) -> Schema:
+    chat = stream == "stream_chat"
+    id = "`<run>.<index>`" if chat else "a cursor"
+    over = {"204": {"description": "Nothing new, and nothing is being written: stop."}}
     return {
         "operationId": name,
         "tags": ["streams"],
         "summary": summary,
         "description": "Server-sent events without an end: the response is a stream, which the "
-        "hub ends after some minutes; come back with `Last-Event-ID`. `id:` is a cursor, `data:` "
+        f"hub ends after some minutes; come back with `Last-Event-ID`. `id:` is {id}, `data:` "
         "is JSON; the schemas of the events are in `x-events`, by their name. Always the view of "
         "the patient, for staff too.",
         "security": [{"bearer": []}],
@@ -150,6 +163,7 @@ def _stream(path: str, name: str, summary: str, stream: str) -> Schema:
                     }
                 },
             },
+            **(over if chat else {}),
             **{str(status): _stream_refusal(status) for status in _STREAMING},
         },
     }

@@ -6,6 +6,21 @@ from rooms.errors import forbidden
 from rooms.service import Rooms
 
 
+async def case_for(rooms: Rooms, by: Principal, patient: str, key: str) -> str:
+    """Give the case of a patient in which `by` has used the key; else the current one.
+
+    A retry belongs where the first attempt is stored, even if that case was closed since.
+
+    Raises:
+        Rejected: there is no such patient.
+        Unavailable: it is not known to be open.
+
+    """
+    cases = await rooms.log.cases_of(by.tenant, patient)
+    written = await rooms.log.written_to(cases, by, key)
+    return written or await current_case(rooms, by.tenant, patient)
+
+
 async def current_case(rooms: Rooms, tenant: str, patient: str) -> str:
     """Give the case of a patient that was opened last and is not closed; else open one.
 

@@ -115,7 +115,7 @@ class Continue:
 
     run: str
     i: int
-    """The number of the piece: repeating one changes nothing."""
+    """The number of the piece: repeating one changes nothing, and none is replaced."""
     text: str
 
 
@@ -126,6 +126,8 @@ class Finish:
     run: str
     rest: str
     state: Literal["final", "failed"]
+    after: int | None = None
+    """How many pieces come before the rest; None: as many as there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,9 @@ def _emit(state: RoomState, command: Emit, by: Principal) -> Event:
 
 
 def _message(state: RoomState, command: SendMessage, by: Principal, terms: Terms) -> Decision:
+    if state.status is Status.CLOSED and terms.alarm is not None and terms.alarm.safety is not None:
+        # Nothing can be put into a closed case, and yet this must be said.
+        raise Rejected(Code.CLOSED, f"{terms.alarm.safety} (This case is closed.)")
     _require_open(state)
     if command.via is not Source.CHAT:
         _require_staff(by)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from rooms.cursor import Cursor
-from rooms.events import Audience, Envelope, SenderType
+from rooms.events import Audience, Envelope
 from rooms.state import Progress, Run, RunState
 
 
@@ -21,12 +21,16 @@ to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), all
 """Write JSON without blanks; NaN and Infinity raise ValueError."""
 
 
-def event_json(envelope: Envelope, audience: Audience, key: str | None) -> str:
-    """Write the `event` frame of an envelope for an audience that sees it."""
+def event_json(
+    envelope: Envelope, audience: Audience, key: str | None, *, by_patient: bool = False
+) -> str:
+    """Write the `event` frame of an envelope for an audience that sees it.
+
+    `by_patient` tells who gave the command with this key.
+    """
     cursor = envelope.cursors[audience]
     # A client may number its keys. Those of staff would then tell patients how many notes there
     # are between two messages.
-    by_patient = envelope.event.actor.type is SenderType.PATIENT
     shown = key is not None and (audience is Audience.STAFF or by_patient)
     tail = f',"key":{to_json(key)}' if shown else ""
     return (

@@ -74,6 +74,8 @@ class Trigger(StrEnum):
     """Words that may mean an emergency."""
     OWNER_AWAY = "owner_away"
     """The coordinator who had accepted is gone."""
+    RELEASED = "released"
+    """Nobody asked anew: whoever led the case gave it to the queue."""
 
 
 class Reason(StrEnum):
@@ -137,7 +139,8 @@ class ControlChange(Payload):
     control: Control
     owner: Name | None = None
     """The name of the coordinator who leads it."""
-    owner_id: Id | None = None
+    owner_id: Annotated[Text, Field(min_length=1, max_length=255)] | None = None
+    """As long as the subject of a token may be."""
     fence: Annotated[int, Field(ge=0)]
     """Grows with each change of control."""
     reason: Reason

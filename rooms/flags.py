@@ -81,7 +81,7 @@ class Flags:
             Unavailable: it is not known to be stored.
 
         """
-        if by.role not in (Role.SUPERVISOR, Role.SERVICE):
+        if by.role is not Role.SUPERVISOR:
             raise Rejected(Code.FORBIDDEN, "Only supervisors change flags.")
         if name not in FIELDS:
             raise Rejected(Code.NOT_FOUND, f"There is no flag {name!r}; see {', '.join(FIELDS)}.")

@@ -21,11 +21,14 @@ from auth.principal import Principal
 from rooms import core
 from rooms.broker import Hint
 from rooms.commands import (
+    Accept,
     Command,
     Continue,
+    Escalate,
     MarkRead,
     Opening,
     RegisterPatient,
+    Stop,
     digest,
 )
 from rooms.cursor import Cursor, tag_of
@@ -63,12 +66,14 @@ from rooms.state import (
     number,
     opened,
 )
-from rooms.tables import CaseRow, EventRow, PatientRow, RunRow, TaskRow
+from rooms.tables import CaseRow, EventRow, PatientRow, ReceiptRow, RunRow, TaskRow
 
 logger = structlog.get_logger()
 
 PLAIN: Final = Policy()
 
+UNEVENTFUL: Final = (Accept, Escalate, Stop)
+"""Commands that may find that all is so already, and write no event."""
 UNKEYED: Final = (Continue, MarkRead)
 """Commands that are harmless when they are repeated: no key of theirs is kept or looked for."""
 
@@ -140,6 +145,8 @@ class _Batch:
     """The answers of the AI that are new, or have new text."""
     begun: set[str] = field(default_factory=set)
     """Those that are new."""
+    uneventful: list[dict[str, Any]] = field(default_factory=list)
+    """The receipts of commands that wrote no event."""
     tasks: list[Task] = field(default_factory=list)
     hints: list[Hint] = field(default_factory=list)
     """What readers are told after the commit, in order."""
@@ -163,7 +170,18 @@ class _Batch:
             raise forbidden()
         return replace(receipt, dup=True)
 
+    def keep(self, job: _Job, receipt: Receipt) -> None:
+        """Keep a receipt for whoever sends the same key again."""
+        if receipt.id is not None:
+            self.receipts[job.name] = (job.digest, receipt)
+        elif job.echo and isinstance(job.command, UNEVENTFUL):
+            self.receipts[job.name] = (job.digest, receipt)
+            row = {"idempotency": job.name, "digest": job.digest, "case_id": receipt.case}
+            cursor = {"seq": receipt.cursor.seq, "tag": receipt.cursor.tag}
+            self.uneventful.append({**row, **cursor, "at": receipt.at})
+
     def add(self, envelope: Envelope, job: _Job, answers: bool) -> None:
+        key = job.key if answers and job.echo else None
         records = {
             audience: Record(
                 case=envelope.case,
@@ -171,7 +189,7 @@ class _Batch:
                 cursor=cursor,
                 previous=envelope.previous[audience],
                 kind=envelope.event.kind,
-                frame=event_json(envelope, audience, job.key if answers and job.echo else None),
+                frame=event_json(envelope, audience, key, by_patient=not job.by.is_staff),
             )
             for audience, cursor in envelope.cursors.items()
         }
@@ -297,8 +315,7 @@ class Log(LogReads):
         receipt = batch.repeat(job)
         if receipt is None:
             receipt = self._happen(batch, job)
-            if receipt.id is not None:
-                batch.receipts[job.name] = (job.digest, receipt)
+            batch.keep(job, receipt)
         batch.answers.append((job, receipt))
 
     def _happen(self, batch: _Batch, job: _Job) -> Receipt:
@@ -313,8 +330,9 @@ class Log(LogReads):
         assert state is not None  # noqa: S101 - decide has refused every other command
         state, receipt = self._apply(batch, job, state, decision, terms.now)
         batch.tasks.extend(decision.tasks)
-        if decision.happenings:
-            batch.states[job.case] = state
+        batch.states[job.case] = state
+        # A piece of an answer changes the answer's own row alone.
+        if any(not isinstance(each, Progress) or each.i is None for each in decision.happenings):
             batch.changed.add(job.case)
         audience = audience_of(job.by)
         return receipt or Receipt(job.case, None, state.head(audience), terms.now)
@@ -406,7 +424,22 @@ def _receipts(connection: Connection, jobs: Sequence[_Job]) -> dict[str, tuple[s
         to_patient = audiences[row.idempotency] is Audience.PATIENT
         cursor = Cursor(row.patient_seq if to_patient else row.staff_seq, tag_of(row.id))
         receipts[row.idempotency] = (row.digest, Receipt(row.case_id, row.id, cursor, row.at))
-    return receipts
+    return receipts | _uneventful(connection, jobs)
+
+
+def _uneventful(connection: Connection, jobs: Sequence[_Job]) -> dict[str, tuple[str, Receipt]]:
+    """Find the receipts of commands that wrote no event."""
+    names = [job.name for job in jobs if isinstance(job.command, UNEVENTFUL)]
+    if not names:
+        return {}
+    query = select(table_of(ReceiptRow)).where(col(ReceiptRow.idempotency).in_(names))
+    return {
+        row.idempotency: (
+            row.digest,
+            Receipt(row.case_id, None, Cursor(row.seq, row.tag), row.at),
+        )
+        for row in connection.execute(query)
+    }
 
 
 def _registered(connection: Connection, jobs: Sequence[_Job]) -> set[str]:
@@ -440,6 +473,7 @@ def _store(connection: Connection, batch: _Batch, tasks: list[dict[str, Any]]) -
         (PatientRow, batch.patients),
         (CaseRow, batch.opened),
         (EventRow, batch.events),
+        (ReceiptRow, batch.uneventful),
         (RunRow, begun),
         (TaskRow, tasks),
     ):

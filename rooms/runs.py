@@ -44,6 +44,8 @@ def proceed(state: RoomState, command: Continue, terms: Terms) -> Decision:
     """Add the next piece to an answer."""
     run = writable(state, command.run)
     if command.i < run.pieces:
+        if command.text != run.piece(command.i):
+            raise Rejected(Code.INVALID, "Somebody else writes this answer too.")
         return Decision()
     if command.i > run.pieces:
         raise Rejected(Code.INVALID, f"Piece {run.pieces} is missing.")
@@ -56,6 +58,8 @@ def proceed(state: RoomState, command: Continue, terms: Terms) -> Decision:
 def finish(state: RoomState, command: Finish, terms: Terms) -> Decision:
     """Write the whole answer into the log."""
     run = writable(state, command.run)
+    if command.after not in (None, run.pieces):
+        raise Rejected(Code.INVALID, f"The answer has {run.pieces} pieces.")
     last: tuple[Happening, ...] = ()
     if command.rest and terms.policy.streaming:
         last = (Progress(run.id, run.fence, RunState.WRITING, run.pieces, command.rest),)

@@ -143,6 +143,8 @@ class Rooms:
         self._away_after = (policy or Policy()).away_after
         self._owners: dict[str, Owner] = {}
         """Who leads the cases that have readers here."""
+        self._changed_hands: set[str] = set()
+        """Cases whose patients are about to be told so."""
         self._listeners: list[Callable[[Hint], None]] = []
         broker.attach(self._receive)
 
@@ -428,9 +430,13 @@ class Rooms:
             return
         if record.audience is Audience.STAFF:
             data = record.data
+            before = self._owners.get(record.case, NOBODY).id
             owner = Owner(data["fence"], data.get("owner_id"), data.get("owner"))
             self._note_owner(record.case, owner)
-        else:
+            if owner.id != before:
+                self._changed_hands.add(record.case)
+        elif record.case in self._changed_hands:
+            self._changed_hands.discard(record.case)
             frame = to_json(self.patient_presence_frame(record.case))
             self._deliver(Signal(record.case, Audience.PATIENT, frame))
 
@@ -497,6 +503,7 @@ class Rooms:
     def _forget(self, feed: Feed) -> None:
         self._feeds.pop(feed.case, None)
         self._owners.pop(feed.case, None)
+        self._changed_hands.discard(feed.case)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -21,7 +21,6 @@ from rooms.events import (
     Escalation,
     Event,
     Message,
-    Reason,
     SenderType,
     Status,
     StatusChange,
@@ -76,6 +75,8 @@ class RoomState:
     waiting_since: datetime | None = None
     escalation: Trigger | None = None
     """Why a person is needed, since the AI last led alone."""
+    red_flag: str | None = None
+    """The newest emergency that staff were told of, since the AI last led alone."""
     run: Run | None = None
     staff: Cursor = START
     """Head of the staff's view, which is the whole log."""
@@ -260,8 +261,10 @@ def evolve(state: RoomState, envelope: Envelope) -> RoomState:
             changes["status"] = status
         case ControlChange():
             changes |= _new_control(state, envelope, envelope.event.payload)
-        case Escalation(trigger=trigger):
+        case Escalation(trigger=trigger, reason=reason, reminder=reminder):
             changes["escalation"] = trigger
+            if trigger is Trigger.RED_FLAG and not reminder:
+                changes["red_flag"] = reason
         case _:
             pass
     return replace(state, **changes)
@@ -303,7 +306,7 @@ def _new_message(state: RoomState, envelope: Envelope, message: Message) -> dict
 def _new_control(state: RoomState, envelope: Envelope, change: ControlChange) -> dict[str, Any]:
     human = change.control is Control.HUMAN
     waiting = change.control is Control.WAITING
-    released = change.reason is Reason.RELEASED
+    alone = change.control is Control.AI
     return {
         "control": change.control,
         "fence": change.fence,
@@ -311,5 +314,6 @@ def _new_control(state: RoomState, envelope: Envelope, change: ControlChange) ->
         "owner_id": change.owner_id if human else None,
         "owner_name": change.owner if human else None,
         "waiting_since": envelope.at if waiting else None,
-        "escalation": None if released else state.escalation,
+        "escalation": None if alone else state.escalation,
+        "red_flag": None if alone else state.red_flag,
     }

@@ -40,6 +40,7 @@ class CaseRow(SQLModel, table=True):
     """When the owner last had a connection; kept by the processes, not by events."""
     waiting_since: datetime | None = Field(default=None, sa_type=Instant)
     escalation: str | None = None
+    red_flag: str | None = None
     run_id: str | None = None
     """The answer that is being written."""
     staff_seq: int = Field(sa_type=BigInteger)
@@ -74,6 +75,20 @@ class RunRow(SQLModel, table=True):
     """Where each piece of the text ends, as JSON."""
     message_id: str | None = None
     """The message that holds the answer, when it is over."""
+
+
+class ReceiptRow(SQLModel, table=True):
+    """The answer to a command that found everything so already, and wrote no event."""
+
+    __tablename__ = "receipt"
+
+    idempotency: str = Field(primary_key=True)
+    """As in `EventRow`."""
+    digest: str
+    case_id: str
+    seq: int = Field(sa_type=BigInteger)
+    tag: str
+    at: datetime = Field(sa_type=Instant)
 
 
 class TaskRow(SQLModel, table=True):

@@ -55,12 +55,7 @@ def alarmed(state: RoomState, alarm: Alarm, message_id: str, by: Actor, terms: T
     happenings: list[Happening] = []
     if alarm.safety is not None:
         happenings.append(Event("message", SYSTEM, _says(alarm.safety)))
-    news = state.escalation is None or (
-        alarm.trigger is Trigger.RED_FLAG and state.escalation is not Trigger.RED_FLAG
-    )
-    if not terms.policy.coordinators or not news:
-        return Decision(tuple(happenings))
-    if alarm.trigger is not Trigger.RED_FLAG and state.control is not Control.AI:
+    if not terms.policy.coordinators or not _is_news(state, alarm):
         return Decision(tuple(happenings))
     escalation = Escalation(trigger=alarm.trigger, reason=alarm.reason, message_id=message_id)
     happenings.append(Event("escalation", by, escalation))
@@ -68,6 +63,13 @@ def alarmed(state: RoomState, alarm: Alarm, message_id: str, by: Actor, terms: T
         return Decision(tuple(happenings))
     happenings.append(_control(state, Control.WAITING, Reason.ESCALATED, by))
     return Decision(tuple(happenings), tasks=(_remind(state, terms, state.fence + 1, 0),))
+
+
+def _is_news(state: RoomState, alarm: Alarm) -> bool:
+    """Tell whether staff do not know yet: an emergency is told once, another one anew."""
+    if alarm.trigger is Trigger.RED_FLAG:
+        return alarm.reason != state.red_flag
+    return state.control is Control.AI
 
 
 def accept(state: RoomState, by: Principal, terms: Terms) -> Decision:
@@ -139,7 +141,7 @@ def remind(state: RoomState, command: Remind, terms: Terms) -> Decision:
     if state.control is not Control.WAITING or state.fence != command.fence or not open_:
         return Decision()
     escalation = Escalation(
-        trigger=state.escalation or Trigger.BUTTON,
+        trigger=state.escalation or Trigger.RELEASED,
         reason="Nobody has accepted this case yet.",
         reminder=command.reminder,
     )

@@ -78,6 +78,7 @@ class Tasks:
         self._handlers: dict[str, Handler] = {}
         self._working: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
+        self._paused = False
         self.waiting: dict[str, int] = {}
         """By kind, how many are due and not claimed; as of the last look."""
         self.dead: dict[str, int] = {}
@@ -91,6 +92,10 @@ class Tasks:
     def wake(self) -> None:
         """Look for tasks now: some were promised."""
         self._wake.set()
+
+    def pause(self) -> None:
+        """Claim no more: this process is about to stop."""
+        self._paused = True
 
     @property
     def working(self) -> int:
@@ -136,7 +141,7 @@ class Tasks:
 
     async def _claim(self) -> list[Claim]:
         room = AT_ONCE - len(self._working)
-        if room <= 0 or not self._handlers:
+        if room <= 0 or not self._handlers or self._paused:
             return []
         now = self._now()
         # What nobody here can do is left for a process that can, one of a newer version perhaps.

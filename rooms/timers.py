@@ -3,16 +3,18 @@
 They are tasks, so they outlive the process that set them.
 
 Invariant: an owner counts as gone only if no process has seen a connection of theirs for as long
-as the policy allows; each process notes who is connected to it.
+as the policy allows; each process notes who is connected to it. The time in which there was no
+process does not count: nobody could connect.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from auth.principal import Principal, Role
 from rooms.commands import Command, Recall, Remind
@@ -23,7 +25,7 @@ from rooms.log import Log
 from rooms.presence import Presence
 from rooms.rows import table_of
 from rooms.state import Policy, RoomState
-from rooms.tables import CaseRow
+from rooms.tables import CaseRow, TaskRow
 from rooms.takeover import OWNER_AWAY, UNACCEPTED
 from rooms.tasks import Claim, Later, Tasks
 
@@ -50,6 +52,8 @@ class Timers:
         self._presence = presence
         self._now = now
         self._policy = policy
+        self._begun: datetime | None = None
+        """Since when this process can see who is connected."""
 
     def serve(self, tasks: Tasks) -> None:
         """Handle the tasks that are timers."""
@@ -58,6 +62,7 @@ class Timers:
 
     async def run(self, every: timedelta) -> None:
         """Note, `LOOKS` times in `every`, whose owners are connected; until cancelled."""
+        self._begun = self._now()
         while True:
             await asyncio.sleep(every.total_seconds() / LOOKS)
             await self.note(self._presence.staff())
@@ -74,6 +79,8 @@ class Timers:
 
     async def remind(self, claim: Claim) -> None:
         fence, reminder = claim.details["fence"], claim.details["reminder"]
+        # A case that was closed for a moment has the timers of before, and those of after.
+        await self._database.write(lambda connection: _forget_others(connection, claim))
         await self._give(claim, Remind(fence, reminder), await self._log.state(claim.case))
 
     async def recall(self, claim: Claim) -> None:
@@ -85,8 +92,9 @@ class Timers:
         if self._presence.is_connected(state.tenant, state.owner_id or ""):
             raise Later(self._now() + away)
         seen = await self._database.read(lambda connection: _seen(connection, claim.case))
-        if seen is not None and seen + away > self._now():
-            raise Later(seen + away)
+        latest = max((at for at in (seen, self._begun) if at is not None), default=None)
+        if latest is not None and latest + away > self._now():
+            raise Later(latest + away)
         await self._give(claim, Recall(fence), state)
 
     async def _give(self, claim: Claim, command: Command, state: RoomState | None) -> None:
@@ -103,11 +111,31 @@ class Timers:
 
 
 _CASE: Final = table_of(CaseRow)
+_TASK: Final = table_of(TaskRow)
 
 
 def _note(connection: Connection, staff: Collection[tuple[str, str]], now: datetime) -> None:
     theirs = tuple_(_CASE.c.tenant, _CASE.c.owner_id).in_(sorted(staff))
-    connection.execute(update(_CASE).where(theirs).values(owner_seen_at=now))
+    # In sorted order, as the log locks them, so that the two cannot lock each other.
+    locked = select(_CASE.c.id).where(theirs).order_by(_CASE.c.id).with_for_update()
+    ids = [row.id for row in connection.execute(locked)]
+    if ids:
+        connection.execute(update(_CASE).where(_CASE.c.id.in_(ids)).values(owner_seen_at=now))
+
+
+def _forget_others(connection: Connection, claim: Claim) -> None:
+    """Forget the other timers that would tell the same; those of a later wait stay."""
+    others = select(_TASK.c.id, _TASK.c.details).where(
+        _TASK.c.case_id == claim.case,
+        _TASK.c.kind == claim.kind,
+        _TASK.c.id != claim.id,
+        _TASK.c.holder.is_(None),
+        _TASK.c.dead.is_(False),
+    )
+    rows = connection.execute(others).all()
+    same = [row.id for row in rows if json.loads(row.details)["fence"] <= claim.details["fence"]]
+    if same:
+        connection.execute(delete(_TASK).where(_TASK.c.id.in_(same)))
 
 
 def _seen(connection: Connection, case: str) -> datetime | None:

@@ -100,6 +100,8 @@ class Address:
     @contextlib.asynccontextmanager
     async def socket(self, case: str = CASE, **options: Any) -> AsyncIterator["Client"]:
         """Open a socket that has not said who it is."""
+        # A client that does not read what it has not asked for cannot close in time.
+        options = {"max_queue": None, **options}
         async with connect(f"{self.ws}/api/v1/cases/{case}/ws", **options) as raw:
             yield Client(raw, case)
 
@@ -210,7 +212,9 @@ async def running_hub(
     `Settings`; if nothing else is said, the AI is off and there are coordinators.
     """
     ai = "scripted" if dependencies and "model" in dependencies else "off"
-    defaults = {"ai_model": ai, "flag_coordinator_enabled": True}
+    # A test may leave an answer in the making, for which no stop should wait.
+    defaults = {"ai_model": ai, "flag_coordinator_enabled": True, "drain_s": 5}
+    defaults |= {} if ai == "off" else {"drain_s": 0.2}
     made = Settings(dev=True, port=0, data_dir=folder, **{**defaults, **settings})
     hub = Hub(made, **(dependencies or {}))
     server = HubServer(server_config(create_app(hub), made), hub)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 import unicodedata
 from collections.abc import Callable
 from types import FrameType
@@ -359,6 +360,24 @@ def calls(text: str) -> int:
 def test_twice_the_text_costs_twice_the_work(piece: str) -> None:
     once, twice = (calls(piece * times) for times in (1_000, 2_000))
     assert twice <= 2 * once + 50
+
+
+def seconds(text: str) -> float:
+    """Measure the work that the profiler does not see: that of the standard library."""
+    times = []
+    for _ in range(3):
+        start = time.thread_time()
+        detect(text)
+        times.append(time.thread_time() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    "piece", ["\u0301\u0323", "\u0f72\u0f74\u0f71", "\ufdfa", "\ufdfa ", "㎯ "]
+)
+def test_no_text_costs_much_more_than_words(piece: str) -> None:
+    words = seconds("I have a question on my visa. " * 333)
+    assert seconds((piece * 10_000)[:10_000]) < 10 * words + 0.01
 
 
 @given(st.text(alphabet="aeéاءाॅ'.,!?\n \u200b", max_size=200))

@@ -1,7 +1,8 @@
 """What the responder promises: each answer ends, and the patient knows how."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ai.model import Failure
+from ai.model import Failure, Piece, Prompt
 from ai.responder import (
     AGAIN,
     BROKEN_OFF,
@@ -22,9 +23,11 @@ from ai.responder import (
     TOO_LONG,
     Responder,
 )
+from rooms.runs import REPLY
 from rooms.service import Joined, Rooms
+from rooms.tasks import Claim
 from tests.ai.kit import Asked, GatedModel
-from tests.kit import MARIA, PRIYA, WITHIN, Client, Frame, RunningHub, running_hub
+from tests.kit import CASE, MARIA, PRIYA, WITHIN, Client, Frame, RunningHub, running_hub
 
 
 @dataclass
@@ -310,6 +313,37 @@ async def test_an_answer_that_ends_while_somebody_enters_is_not_shown_for_ever(
             await priya.expect("run", run=run, state="stopped")
 
 
+@pytest.mark.parametrize("end", [False, True])
+async def test_two_processes_that_write_the_same_answer_do_not_mix_it(
+    tmp_path: Path, end: bool
+) -> None:
+    async with scene(tmp_path) as here:
+        first = await here.ask()
+        state = await here.hub.hub.rooms.log.state(CASE)
+        assert state is not None
+        assert state.run is not None
+        # Another process claims the task, for it believes that the first one is dead.
+        other = GatedModel()
+        responder = Responder(
+            here.hub.hub.rooms, other, monotonic=time.monotonic, report=lambda report: None
+        )
+        claim = Claim("task", REPLY, CASE, {"run": state.run.id}, 2)
+        writing = asyncio.create_task(responder.reply(claim))
+        second = await other.next()
+        first.say("A passport")
+        await here.maria.expect("delta")
+        if end:
+            second.end("Ein Visum")
+        else:
+            second.say("Ein Visum")
+        answer = await here.answer()
+        await asyncio.wait_for(writing, WITHIN)
+        first.end(" and a visa.")
+        await here.hub.hub.rooms.tasks.idle()
+    assert answer["data"]["text"] == f"A passport\n\n{BROKEN_OFF}"
+    assert answer["data"]["state"] == "failed"
+
+
 async def test_a_model_that_gives_a_little_for_ever_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +354,52 @@ async def test_a_model_that_gives_a_little_for_ever_is_stopped(
         answer = await here.answer()
         assert asked.closed.is_set()
     assert answer["data"]["text"] == f"A pass\n\n{BROKEN_OFF}"
+
+
+@pytest.mark.parametrize("person", [False, True])
+async def test_blanks_are_no_answer(tmp_path: Path, person: bool) -> None:
+    async with scene(tmp_path) as here:
+        asked = await here.ask()
+        asked.say("\n")
+        await here.maria.expect("delta")
+        if person:
+            asked.want_person("A visa")
+        asked.end(" \n")
+        answer = await here.answer()
+    assert answer["data"]["text"].strip() == (PERSON_ASKED if person else AGAIN)
+
+
+class StubbornModel(GatedModel):
+    """Does not close until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_close = asyncio.Event()
+
+    async def answer(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        try:
+            async for piece in super().answer(prompt):
+                yield piece
+        finally:
+            await self.may_close.wait()
+
+
+async def test_a_model_that_does_not_close_holds_up_neither_the_next_answer_nor_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai.responder.CLOSE_S", 0.1)
+    model = StubbornModel()
+    running = running_hub(tmp_path, dependencies={"model": model})
+    async with asyncio.timeout(WITHIN), running as hub, hub.enter(MARIA) as maria:
+        here = Scene(hub, model, maria)
+        (await here.ask()).say("A pass")
+        await maria.expect("delta")
+        stopped = await maria.ask({"type": "stop", "key": "stop"})
+        (await here.ask("And a visa?")).say("A vi")
+        await maria.expect("delta", text="A vi")
+    assert stopped["type"] == "ack"
+    assert here.metric("hub_answers_total") >= 1
+    model.may_close.set()
 
 
 async def test_the_last_brief_is_told_however_long_ago_it_was(
@@ -337,3 +417,29 @@ async def test_the_last_brief_is_told_however_long_ago_it_was(
         asked.end("Yes.")
     assert "Brief 1" in asked.told
     assert "Brief 0" not in asked.told
+
+
+async def test_a_stop_lets_an_answer_end_that_is_nearly_done(tmp_path: Path) -> None:
+    async with scene(tmp_path, drain_s=WITHIN) as here:
+        asked = await here.ask()
+        asked.say("A passport")
+        await here.maria.expect("delta")
+        here.hub.server.should_exit = True
+        await here.maria.expect("goodbye")
+        asked.end(" and a visa.")
+    assert await texts_after(tmp_path) == ["What do I need?", "A passport and a visa."]
+
+
+async def test_a_stop_breaks_off_an_answer_that_takes_too_long(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        asked = await here.ask()
+        asked.say("A passport")
+        await here.maria.expect("delta")
+    assert asked.closed.is_set()
+    assert await texts_after(tmp_path) == ["What do I need?", f"A passport\n\n{BROKEN_OFF}"]
+
+
+async def texts_after(folder: Path) -> list[str]:
+    """Give what stands in the log after a restart, before anybody could go on with an answer."""
+    async with running_hub(folder, open_case=False) as hub, hub.enter(MARIA, after="0.0") as maria:
+        return [f["data"]["text"] for f in maria.events if f["kind"] == "message"]

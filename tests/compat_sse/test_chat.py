@@ -502,8 +502,9 @@ class Pages:
         return state
 
     async def answer(self, case: str, run: str) -> Answer | None:
+        answer = self.answers.get(run)
         await self.readable.wait()
-        return self.answers.get(run)
+        return answer
 
 
 def written(run: str, *pieces: str) -> Run:
@@ -610,12 +611,17 @@ async def test_pieces_that_come_while_the_log_is_read_are_shown_once() -> None:
     log = Pages(active=written("a", "one ", "two "))
     client = Told(log)
     client.step("a", RunState.THINKING)
+    assert await client.told() == ["thinking"]
     client.step("a", RunState.WRITING, 1, "two ")
     log.readable.clear()
-    assert await client.told() == ["thinking"]
+    reading = asyncio.create_task(client.outbox.filled())
+    await asyncio.sleep(0)
     for i, text in enumerate(("one ", "two ", "three ")):
         client.step("a", RunState.WRITING, i, text)
+    log.active = written("a", "one ", "two ", "three ")
+    log.answers["a"] = Answer(log.active, RunState.WRITING, None)
     log.readable.set()
+    await reading
     await client.told()
     assert tokens(client.events) == [("a", 0, "one "), ("a", 1, "two "), ("a", 2, "three ")]
     assert not client.outbox.ended

@@ -13,7 +13,8 @@ import pytest
 
 from ai.model import Failure
 from auth.principal import Role
-from hub.chat import ChatApi
+from hub.chat import PER_USER, ChatApi
+from rooms.cursor import START
 from rooms.feed import audit
 from tests.ai.kit import GatedModel
 from tests.compat_sse.whatwg import Event, Parser
@@ -317,6 +318,10 @@ async def test_another_process_finds_the_reply_too(tmp_path: Path) -> None:
             async with one.hub.enter(MARIA) as socket:
                 (await one.model.next()).end("Hello")
                 message = await socket.expect_message("Hello")
+            # What it has not read yet may hold the reply.
+            [reader] = two.api._waiting
+            reader.live(START)
+            await hub.hub.rooms.log.state(CASE)
             # No hint reaches the other process, so it is for the audit to find.
             await audit(hub.hub.rooms.log, list(hub.hub.rooms._feeds.values()))
             assert (await posted).json()["reply"]["message_id"] == message["id"]
@@ -424,3 +429,19 @@ async def test_a_takeover_in_the_middle_of_an_answer_ends_its_stream(tmp_path: P
         thinking, token, done = await streaming
         assert (thinking.type, json.loads(token.data)["token"]) == ("thinking", "It ")
         assert json.loads(done.data) == {"message_id": interrupted["id"], "status": "interrupted"}
+
+
+async def test_whoever_waits_for_many_replies_gets_those_of_the_streams(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat, asyncio.TaskGroup() as tasks:
+        waiting = []
+        for number in range(PER_USER):
+            waiting.append(tasks.create_task(chat.post(f"Question {number}")))
+            await chat.wait_for(number + 1)
+        one_more = await chat.post("One more?")
+        while "One more?" not in (asked := await chat.model.next()).told:
+            pass
+        asked.end("Here I am.")
+        answered = [await each for each in waiting]
+    assert one_more.status_code == 202
+    assert one_more.json()["reply"] is None
+    assert {each.json()["reply"]["text"] for each in answered} == {"Here I am."}

@@ -23,7 +23,7 @@ async def test_the_lines_to_paste_let_both_enter(tmp_path: Path) -> None:
         assert types == ["auth", "auth", "message", "note", "accept", "release"]
         for auth, role, answers in (
             (lines[0], "patient", ["ack", "error", "error", "error"]),
-            (lines[1], "coordinator", ["ack"] * 4),
+            (lines[1], "coordinator", ["ack", "ack", "ack", "ack"]),
         ):
             async with hub.socket(demo.CASE) as client:
                 await client.expect("hello")
@@ -31,7 +31,7 @@ async def test_the_lines_to_paste_let_both_enter(tmp_path: Path) -> None:
                 assert (await client.expect("ready"))["you"]["role"] == role
                 for line, answer in zip(lines[2:], answers, strict=True):
                     await client.send(line)
-                    await client.expect(answer, key=json.loads(line)["key"])
+                    await client.expect(answer)
 
 
 async def test_a_second_start_finds_the_demonstration_as_it_was(tmp_path: Path) -> None:

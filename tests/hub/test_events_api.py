@@ -282,6 +282,18 @@ async def test_the_same_key_tells_an_event_once_however_often_it_is_sent(tmp_pat
         assert keys[1:] == ["k1"]
 
 
+async def test_a_key_tells_an_event_once_also_if_its_case_was_closed_since(tmp_path: Path) -> None:
+    async with back_end(tmp_path) as service:
+        first = await service.emitted(key="consent-1")
+        async with service.hub.rest(PRIYA) as http:
+            await http.post(f"/cases/{CASE}/status", json={"status": "closed"})
+        again = await service.emit(key="consent-1")
+        cases = await service.hub.hub.rooms.log.cases_of(TENANT, MARIA_ID)
+    assert again.status_code == 200
+    assert again.json() == {**first, "dup": True}
+    assert cases == [CASE]
+
+
 async def test_a_key_is_not_used_for_a_consent_and_for_its_end(tmp_path: Path) -> None:
     async with back_end(tmp_path) as service:
         await service.emitted("consent_granted", "k1")

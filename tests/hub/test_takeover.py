@@ -145,6 +145,20 @@ async def test_of_fifty_coordinators_who_accept_at_once_one_gets_the_case(tmp_pa
     assert "owner_id" not in control["data"]
 
 
+async def test_a_key_of_what_was_so_already_is_kept_as_well(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, hub.enter(MARIA) as maria, hub.enter(PRIYA) as priya:
+        await maria.ask({"type": "escalate", "key": "k1"})
+        first = await maria.ask({"type": "escalate", "key": "k2"})
+        await priya.ask({"type": "accept", "key": "a1"})
+        await priya.ask({"type": "release", "key": "r1"})
+        again = await maria.ask({"type": "escalate", "key": "k2"})
+        other = await maria.ask({"type": "escalate", "key": "k2", "reason": "Something else"})
+        await maria.ask({"type": "ping", "key": "p"})
+    assert again == {**first, "dup": True}
+    assert other["code"] == "key_reused"
+    assert controls(maria) == ["waiting", "human", "ai"]
+
+
 async def test_the_owner_may_accept_again_from_another_window(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub, hub.enter(PRIYA) as one, hub.enter(PRIYA) as two:
         assert (await one.ask({"type": "accept", "key": "k1"}))["type"] == "ack"
@@ -265,6 +279,37 @@ async def test_timers_outlive_the_process_that_set_them(tmp_path: Path) -> None:
         while not alert["data"]["reminder"]:
             alert = await priya.expect("event", kind="escalation")
     assert alert["data"]["reminder"] == 1
+
+
+async def test_a_case_that_was_closed_for_a_moment_alerts_no_more_often(tmp_path: Path) -> None:
+    async with (
+        timed_hub(tmp_path) as (hub, clock),
+        hub.enter(MARIA) as maria,
+        hub.enter(PRIYA) as priya,
+    ):
+        await maria.ask({"type": "escalate", "key": "k"})
+        for number in range(3):
+            clock.forward(minutes=1)
+            for status in ("closed", "active"):
+                await priya.ask({"type": "status", "key": f"{status} {number}", "status": status})
+        for minutes in (2, 11):
+            clock.forward(minutes=minutes, seconds=1)
+            await priya.expect("event", kind="escalation")
+    alerts = [f["data"]["reminder"] for f in priya.events if f["kind"] == "escalation"]
+    assert alerts == [0, 1, 2]
+
+
+async def test_an_owner_does_not_lose_the_case_because_the_hub_was_away(tmp_path: Path) -> None:
+    clock = Clock()
+    async with running_hub(tmp_path, dependencies={"now": clock}) as hub, hub.enter(PRIYA) as priya:
+        await priya.ask({"type": "accept", "key": "k"})
+    clock.forward(hours=1)
+    restarted = running_hub(tmp_path, open_case=False, lease_s=1, dependencies={"now": clock})
+    async with restarted as hub, hub.enter(MARIA, after="0.0") as maria:
+        await put_back_again(hub)
+        assert controls(maria) == ["human"]
+        clock.forward(minutes=11)
+        await expect_control(maria, "waiting")
 
 
 async def test_closing_a_case_ends_the_answer_and_lets_the_timers_rest(tmp_path: Path) -> None:

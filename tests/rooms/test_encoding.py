@@ -93,7 +93,7 @@ def test_the_key_of_staff_is_not_shown_to_patients() -> None:
 
 def test_patients_recognise_their_own_message_by_its_key_and_so_do_staff() -> None:
     for audience in Audience:
-        assert json.loads(event_json(MARIA, audience, "k1"))["key"] == "k1"
+        assert json.loads(event_json(MARIA, audience, "k1", by_patient=True))["key"] == "k1"
         assert "key" not in json.loads(event_json(MARIA, audience, None))
 
 

@@ -64,11 +64,11 @@ async def test_a_supervisor_changes_a_flag_of_their_own_tenant_only(database: Da
     assert changed.policy(TENANT) == Policy(ai=True, coordinators=True, streaming=True)
     assert changed.policy(FOREIGNER.tenant) == DEFAULT
     assert changed.of(TENANT)[0] == Flag(NAME, on=True, default=False)
-    await changed.set(SERVICE, "enable_response_streaming", False)
+    await changed.set(SAM, "enable_response_streaming", False)
     assert changed.policy(TENANT) == Policy(ai=True, coordinators=True, streaming=False)
 
 
-@pytest.mark.parametrize("by", [MARIA, PRIYA, ASSISTANT])
+@pytest.mark.parametrize("by", [MARIA, PRIYA, SERVICE, ASSISTANT])
 async def test_nobody_else_changes_a_flag(database: Database, by: Principal) -> None:
     untouched = flags(database)
     assert await refusal(untouched, by, NAME) is Code.FORBIDDEN

@@ -115,8 +115,20 @@ def test_a_piece_is_added_to_what_was_shown() -> None:
 
 
 def test_a_piece_that_is_there_already_changes_nothing() -> None:
-    for text in ("Good ", "other"):
-        assert decided(WRITING, Continue("run_1", 0, text), ASSISTANT) == ()
+    assert decided(WRITING, Continue("run_1", 0, "Good "), ASSISTANT) == ()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Continue("run_1", 0, "other"),
+        Finish("run_1", "other", "final", 0),
+        Finish("run_1", "other", "final", 2),
+    ],
+)
+def test_an_answer_is_not_put_together_from_two(command: Command) -> None:
+    assert refusal(WRITING, command, ASSISTANT).code is Code.INVALID
+    assert decided(WRITING, Finish("run_1", "day", "final", 1), ASSISTANT)
 
 
 def test_a_piece_whose_predecessor_is_missing_is_refused() -> None:

@@ -32,7 +32,7 @@ from rooms.events import (
     Status,
     Trigger,
 )
-from rooms.state import Policy, RoomState, Run, Task
+from rooms.state import Alarm, Policy, RoomState, Run, Task
 from rooms.takeover import OWNER_AWAY, UNACCEPTED
 from tests.rooms.kit import (
     ANSWERING,
@@ -194,6 +194,25 @@ def test_staff_cannot_set_off_an_alarm_by_their_words() -> None:
     assert len(decided(ROOM, say(CHEST), PRIYA, alarm=ALARMS[CHEST])) == 1
 
 
+def test_another_emergency_is_told_to_staff_anew() -> None:
+    told = story((say(PANIC), MARIA), (Accept(), PRIYA), (say(PANIC), MARIA))
+    assert told.kinds.count("escalation") == 1
+    other = Alarm(Trigger.RED_FLAG, "red flag: self-harm", "You are not alone.")
+    (safety, escalation) = decided(told.room, say("I want to die"), MARIA, alarm=other)[1:]
+    assert isinstance(safety, Event)
+    assert isinstance(escalation, Event)
+    assert escalation.payload == Escalation(
+        trigger=Trigger.RED_FLAG, reason="red flag: self-harm", message_id="message_1_1"
+    )
+
+
+def test_the_text_for_an_emergency_reaches_a_patient_whose_case_is_closed() -> None:
+    closed = replace(ROOM, status=Status.CLOSED)
+    refused = refusal(closed, say(CHEST), MARIA, alarm=ALARMS[CHEST])
+    assert refused.code is Code.CLOSED
+    assert refused.message.startswith(str(ALARMS[CHEST].safety))
+
+
 # Rule 10: exactly one accepts, and who may release.
 
 
@@ -215,6 +234,13 @@ def test_a_coordinator_accepts_whether_or_not_somebody_asked(
 def test_nobody_but_coordinators_accepts_or_releases(state: RoomState, by: Principal) -> None:
     for command in (Accept(), Release(), Release("queue")):
         assert refusal(state, command, by).code is Code.FORBIDDEN
+
+
+def test_whoever_may_have_a_token_may_accept() -> None:
+    by = replace(PRIYA, id="x" * 255, name="y" * 300)
+    assert payloads(WAITING, Accept(), by) == [
+        change(Control.HUMAN, 2, Reason.ACCEPTED, owner="y" * 200, owner_id="x" * 255)
+    ]
 
 
 def test_who_comes_second_learns_who_came_first() -> None:

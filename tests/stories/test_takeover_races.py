@@ -282,7 +282,7 @@ def take_the_end_of_any_answer(patch: pytest.MonkeyPatch) -> None:
         if not over or not command.rest:
             return finish(state, command, terms)
         before = replace(state, control=Control.AI, run=Run(command.run, state.fence))
-        happenings = finish(before, command, terms).happenings
+        happenings = finish(before, replace(command, after=None), terms).happenings
         return Decision(tuple(each for each in happenings if isinstance(each, Event)))
 
     patch.setattr(runs, "finish", careless)
