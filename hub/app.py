@@ -42,12 +42,13 @@ from hub.manager import ConnectionManager
 from hub.rate_limit import UserBuckets
 from hub.schema import schema_routes
 from hub.settings import Settings
-from hub.telemetry import AnswerMetrics, Metrics, TaskMetrics
+from hub.telemetry import AnswerMetrics, BrokerMetrics, Metrics, TaskMetrics
 from hub.ws import RoomDoor
 from rooms.broker import MemoryBroker
 from rooms.database import open_database
 from rooms.desk import Desks
 from rooms.errors import Code
+from rooms.redis_broker import RedisBroker
 from rooms.runs import REPLY
 from rooms.service import Rooms
 from rooms.state import Policy
@@ -88,9 +89,10 @@ class Hub:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             settings.data_dir.chmod(0o700)
         self.now = now
+        self.broker = self._broker(monotonic, random, new_id)
         self.rooms = Rooms(
             open_database(settings.database),
-            MemoryBroker(),
+            self.broker,
             now=now,
             new_id=new_id,
             policy=_policy(settings),
@@ -160,7 +162,30 @@ class Hub:
                 "hub_tasks_working": ("Tasks in work.", lambda: self.rooms.tasks.working),
                 "hub_draining": ("1 while the process lets its readers go.", self._is_draining),
             },
-            [self.answers, TaskMetrics(self.rooms.tasks)],
+            [
+                self.answers,
+                TaskMetrics(self.rooms.tasks),
+                *([BrokerMetrics(self.broker)] if isinstance(self.broker, RedisBroker) else []),
+            ],
+        )
+
+    def _broker(
+        self,
+        monotonic: Callable[[], float],
+        random: Callable[[], float],
+        new_id: Callable[[str], str],
+    ) -> MemoryBroker | RedisBroker:
+        settings = self.settings
+        if not settings.redis_url:
+            return MemoryBroker()
+        return RedisBroker(
+            settings.redis_url,
+            process=new_id("process"),
+            gap=lambda: self.rooms.audit_soon(),
+            monotonic=monotonic,
+            random=random,
+            prefix=settings.redis_prefix,
+            ping_every=settings.redis_ping_s,
         )
 
     @property
@@ -186,9 +211,13 @@ class Hub:
                 ]
                 if isinstance(self.model, AnthropicModel):
                     own.append(tasks.create_task(self.model.warm()))
+                if isinstance(self.broker, RedisBroker):
+                    tasks.create_task(self.broker.run())
                 yield
                 for task in own:
                     task.cancel()
+                if isinstance(self.broker, RedisBroker):
+                    await self.broker.close()
             # After the answers: those under way are put back, for another process to write.
             if isinstance(self.model, AnthropicModel):
                 await self.model.close()

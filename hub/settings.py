@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     )
     """Empty: SQLite under `data_dir`."""
 
+    redis_url: str = Field(default="", validation_alias=AliasChoices("HUB_REDIS_URL", "REDIS_URL"))
+    """Empty: hints stay in this process."""
+    redis_prefix: str = "hub"
+    redis_ping_s: float = Field(default=15, gt=0)
+    """Seconds of silence before Redis is asked for a sign of life."""
+
     dev: bool = False
     """Development identities and a key pair under `data_dir`."""
     jwt_public_key: str = ""

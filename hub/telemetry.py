@@ -15,6 +15,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from ai.responder import Report
+from rooms.redis_broker import RedisBroker
 from rooms.tasks import Tasks
 
 FIRST_TOKEN_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
@@ -100,6 +101,31 @@ class TaskMetrics(Collector):
         for (kind, outcome), count in self._tasks.outcomes.items():
             ended.add_metric([kind, outcome], count)
         return [waiting, ended]
+
+
+class BrokerMetrics(Collector):
+    """What travels through Redis, and what it costs."""
+
+    def __init__(self, broker: RedisBroker) -> None:
+        self._broker = broker
+
+    def collect(self) -> Iterable[Metric]:
+        connected = GaugeMetricFamily(
+            "hub_broker_connected", "1 while hints come and go through Redis."
+        )
+        connected.add_metric([], float(self._broker.connected))
+        processes = GaugeMetricFamily(
+            "hub_broker_processes", "Processes that heard what was published last."
+        )
+        processes.add_metric([], self._broker.receivers)
+        lost = CounterMetricFamily("hub_broker_hints_lost", "Hints that others were not given.")
+        lost.add_metric([], self._broker.lost)
+        commands = CounterMetricFamily(
+            "hub_broker_commands", "Commands that were sent to Redis.", labels=["command"]
+        )
+        for name, count in self._broker.commands.items():
+            commands.add_metric([name], count)
+        return [connected, processes, lost, commands]
 
 
 def configure_logs(level: str) -> None:

@@ -143,8 +143,9 @@ class Rooms:
         self._away_after = (policy or Policy()).away_after
         self._owners: dict[str, Owner] = {}
         """Who leads the cases that have readers here."""
-        self._changed_hands: set[str] = set()
-        """Cases whose patients are about to be told so."""
+        self._hearing: dict[str, dict[Audience, int]] = {}
+        """The newest change of control that each audience was told, until both were told."""
+        self._auditing = False
         self._listeners: list[Callable[[Hint], None]] = []
         broker.attach(self._receive)
 
@@ -426,17 +427,23 @@ class Rooms:
             self._signal(case, Audience.PATIENT, self.patient_presence_frame(case))
 
     def _change_owner(self, record: Record) -> None:
+        """Note who leads a case now, and tell its patient once they know of the change.
+
+        The hints for the two audiences may come in any order.
+        """
         if record.case not in self._feeds:
             return
+        data = record.data
         if record.audience is Audience.STAFF:
-            data = record.data
             before = self._owners.get(record.case, NOBODY).id
             owner = Owner(data["fence"], data.get("owner_id"), data.get("owner"))
             self._note_owner(record.case, owner)
-            if owner.id != before:
-                self._changed_hands.add(record.case)
-        elif record.case in self._changed_hands:
-            self._changed_hands.discard(record.case)
+            if owner.id == before:
+                return
+        heard = self._hearing.setdefault(record.case, {})
+        heard[record.audience] = data["fence"]
+        if heard.get(Audience.STAFF) == heard.get(Audience.PATIENT):
+            del self._hearing[record.case]
             frame = to_json(self.patient_presence_frame(record.case))
             self._deliver(Signal(record.case, Audience.PATIENT, frame))
 
@@ -468,6 +475,17 @@ class Rooms:
             isinstance(hint, Record) and hint.audience is Audience.STAFF for hint in hints
         )
         self._broker.publish(hints)
+
+    def audit_soon(self) -> None:
+        """Compare the feeds with the log: hints may have been lost."""
+        if not self._auditing:
+            self._auditing = True
+            self._spawn(self._audit_now())
+
+    async def _audit_now(self) -> None:
+        self._auditing = False
+        if self._feeds:
+            await audit(self.log, list(self._feeds.values()))
 
     def listen(self, listener: Callable[[Hint], None]) -> None:
         """Let somebody hear every hint that reaches this process."""
@@ -503,7 +521,7 @@ class Rooms:
     def _forget(self, feed: Feed) -> None:
         self._feeds.pop(feed.case, None)
         self._owners.pop(feed.case, None)
-        self._changed_hands.discard(feed.case)
+        self._hearing.pop(feed.case, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -517,8 +535,7 @@ class Rooms:
     async def _audit(self) -> None:
         while True:
             await asyncio.sleep(self._audit_every)
-            if self._feeds:
-                await audit(self.log, list(self._feeds.values()))
+            await self._audit_now()
 
     async def _check_reply(self, case: str, message_id: str, by: Principal) -> None:
         await self.enter(case, by)
