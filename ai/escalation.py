@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ai.phrases.arabic import ARABIC
@@ -35,6 +36,10 @@ GAP: Final = {"..": 1, "...": 3}
 """How many words of any kind may stand in the place of these slots."""
 LONGEST: Final = 30_000
 """Characters that are read, once ligatures are taken apart: three for each of a message."""
+MASKS: Final = 8_192
+"""Words of which it is remembered where they fit."""
+REMEMBERED: Final = 32
+"""Characters of such a word at most."""
 STRETCHED: Final = "~"
 """Begins the form of a word that was written with one letter three times or more."""
 
@@ -64,26 +69,31 @@ def detect(text: str) -> Alarm | None:
     """Tell whether a person must come; never raises."""
     tokens = [".", *split(text), "."]
     found = _LEXICON.find(tokens)
+    if not found:
+        return None
     flags = [flag for flag in Flag if any(meaning.flag is flag for meaning in found)]
     if flags:
         told = [meaning.language for meaning in found if meaning.flag is flags[0]]
         language = _spoken(told, tokens)
         safety = language.crisis if flags[0] is Flag.SELF_HARM else language.emergency
         return Alarm(Trigger.RED_FLAG, f"red flag: {', '.join(flags)}", safety)
-    if found:
-        return Alarm(Trigger.PHRASE, "asked for a person", None)
-    return None
+    return Alarm(Trigger.PHRASE, "asked for a person", None)
 
 
 def split(text: str) -> Iterator[str]:
     """Give the words as they are compared, a pause as `,`, the end of a sentence as `.` or `:`."""
+    text = text[:LONGEST].casefold() if text.isascii() else _plain(text)
+    for token in _TOKEN.findall(_CONTRACTION.sub("", text.translate(_APOSTROPHES))):
+        yield "," if token in _PAUSES else _EDGES.get(token, token)
+
+
+def _plain(text: str) -> str:
+    """Leave out what may be written or not: accents, vowel signs, invisible characters."""
     # One by one: ten thousand accents on one letter would be sorted, in quadratic time. Their
     # order does not matter, for they are dropped.
     plain = (unicodedata.normalize("NFKD", each) for each in text.translate(_APOSTROPHES))
     text = "".join(plain)[:LONGEST].casefold()
-    text = _CONTRACTION.sub("", _DROPPED.sub("", text).translate(_LETTERS))
-    for token in _TOKEN.findall(text):
-        yield "," if token in _PAUSES else _EDGES.get(token, token)
+    return _DROPPED.sub("", text).translate(_LETTERS)
 
 
 def forms(word: str) -> Iterator[str]:
@@ -141,10 +151,11 @@ class Lexicon:
         # What is harmless stays so behind a negation: "no history of stroke".
         self._stubborn |= self._first & self._harmless
         self._last = sum(1 << bit for bit in self._meanings)
+        # Most words of most messages are the same few thousand.
+        self._masked = lru_cache(MASKS)(self._mask)
 
     def find(self, tokens: Iterable[str]) -> list[Meaning]:
         """Give what is said, without what is negated or harmless."""
-        masks: dict[str, int] = {}
         hits: list[tuple[int, int]] = []
         state = negated = place = 0
         for word in tokens:
@@ -152,9 +163,7 @@ class Lexicon:
                 negated = 0
                 continue
             place += 1
-            mask = masks.get(word, -1)
-            if mask < 0:
-                mask = masks[word] = self._mask(word)
+            mask = self._masked(word) if len(word) <= REMEMBERED else self._mask(word)
             starts = self._stubborn if negated else self._first
             state = (self._skipping(state) << 1 | starts) & mask
             if ended := state & self._last:
