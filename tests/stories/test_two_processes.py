@@ -12,7 +12,7 @@ import httpx2
 from auth.principal import Role
 from tests.ai.kit import GatedModel
 from tests.hub.test_desk import desk_socket
-from tests.kit import MARIA, PRIYA, WITHIN, Identity, RunningHub, running_hub
+from tests.kit import MARIA, PRIYA, WITHIN, Client, Identity, RunningHub, running_hub
 from tests.valkey import Valkey, running_valkey
 
 OMAR = Identity("user_omar", "Omar", Role.COORDINATOR)
@@ -46,14 +46,21 @@ async def pair(folder: Path, database_url: str) -> AsyncIterator[Pair]:
             yield Pair(one, other, valkey, model)
 
 
-async def test_what_happens_at_one_process_is_seen_at_the_other_at_once(
-    tmp_path: Path, postgres_url: str
-) -> None:
+@asynccontextmanager
+async def meeting(folder: Path, database_url: str) -> AsyncIterator[tuple[Pair, Client, Client]]:
+    """Let Maria enter at the first hub, and Priya at the other."""
     async with (
-        pair(tmp_path, postgres_url) as hubs,
+        pair(folder, database_url) as hubs,
         hubs.one.enter(MARIA) as maria,
         hubs.other.enter(PRIYA) as priya,
     ):
+        yield hubs, maria, priya
+
+
+async def test_what_happens_at_one_process_is_seen_at_the_other_at_once(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    async with meeting(tmp_path, postgres_url) as (hubs, maria, priya):
         before = asyncio.get_running_loop().time()
         await maria.send({"type": "typing", "on": True})
         await priya.expect("typing")
@@ -75,11 +82,7 @@ async def test_what_happens_at_one_process_is_seen_at_the_other_at_once(
 async def test_a_takeover_at_one_process_silences_the_ai_of_the_other(
     tmp_path: Path, postgres_url: str
 ) -> None:
-    async with (
-        pair(tmp_path, postgres_url) as hubs,
-        hubs.one.enter(MARIA) as maria,
-        hubs.other.enter(PRIYA) as priya,
-    ):
+    async with meeting(tmp_path, postgres_url) as (hubs, maria, priya):
         await maria.send({"type": "message", "key": "k", "text": "Hello"})
         asked = await hubs.model.next()
         asked.say("A pass")
@@ -127,11 +130,7 @@ async def test_an_escalation_at_one_process_is_on_the_desk_of_the_other(
 async def test_without_redis_each_process_goes_on_and_they_meet_in_the_log(
     tmp_path: Path, postgres_url: str
 ) -> None:
-    async with (
-        pair(tmp_path, postgres_url) as hubs,
-        hubs.one.enter(MARIA) as maria,
-        hubs.other.enter(PRIYA) as priya,
-    ):
+    async with meeting(tmp_path, postgres_url) as (hubs, maria, priya):
         hubs.valkey.kill()
         ack = await priya.ask({"type": "message", "key": "k1", "text": "Are you there?"})
         assert ack["type"] == "ack"
