@@ -158,11 +158,6 @@ class Responder:
         self._jobs: dict[str, _Job] = {}
         rooms.listen(self._hear)
 
-    @property
-    def writing(self) -> int:
-        """How many answers are being written."""
-        return len(self._jobs)
-
     async def drain(self, within: float) -> None:
         """Let the answers in the making end, `within` so many seconds.
 

@@ -41,3 +41,8 @@ class Principal:
     def is_staff(self) -> bool:
         """Whether this reader belongs to the staff audience: everybody but a patient."""
         return self.role is not Role.PATIENT
+
+
+def hub_itself(tenant: str) -> Principal:
+    """Give the principal of what the hub does by itself, such as a timer."""
+    return Principal("hub", tenant, Role.SERVICE, "Curaway")

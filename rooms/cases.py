@@ -1,6 +1,6 @@
 """Which case of a patient something belongs to that names none."""
 
-from auth.principal import Principal, Role
+from auth.principal import Principal, hub_itself
 from rooms.commands import OpenCase
 from rooms.errors import forbidden
 from rooms.service import Rooms
@@ -37,7 +37,7 @@ async def current_case(rooms: Rooms, tenant: str, patient: str) -> str:
     name = await rooms.log.patient_name(tenant, patient)
     if name is None:
         raise forbidden()
-    by = Principal("hub", tenant, Role.SERVICE, "Curaway")
+    by = hub_itself(tenant)
     # Whoever finds no open case at the same time asks for the same one by the same key.
     key = f"case {before + 1} of {patient}"
     command = OpenCase(patient, name)

@@ -55,6 +55,7 @@ from rooms.commands import (
 )
 from rooms.errors import Code, Rejected, forbidden
 from rooms.events import (
+    SHUT,
     Actor,
     Control,
     Event,
@@ -68,8 +69,6 @@ from rooms.events import (
 )
 from rooms.patient_events import PatientRegistered, kind_of
 from rooms.state import Cause, Decision, Happening, RoomState, Seen, Task, Terms, may_enter
-
-SHUT = (Status.CLOSED, Status.ARCHIVED)
 
 
 def decide(state: RoomState | None, command: Command, by: Principal, terms: Terms) -> Decision:

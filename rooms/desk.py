@@ -19,10 +19,9 @@ from typing import Final, Protocol
 import structlog
 
 from rooms.broker import Hint
-from rooms.core import SHUT
 from rooms.encoding import Codec, Record, RunSignal, Signal, timestamp, to_json
 from rooms.errors import Unavailable
-from rooms.events import Audience, Control, Status, Trigger
+from rooms.events import SHUT, Audience, Control, Status, Trigger
 from rooms.state import RoomState
 
 logger = structlog.get_logger()

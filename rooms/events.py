@@ -55,6 +55,10 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
+SHUT: Final = (Status.CLOSED, Status.ARCHIVED)
+"""Of a case in which nobody talks any more."""
+
+
 class Control(StrEnum):
     """Who leads a case."""
 

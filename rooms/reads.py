@@ -16,16 +16,18 @@ from rooms.cursor import START, Cursor, tag_of
 from rooms.database import Database
 from rooms.encoding import Record
 from rooms.errors import CursorLost, ResetReason
-from rooms.events import Audience, Status
+from rooms.events import SHUT, Audience
 from rooms.rows import state_of, states, table_of
 from rooms.state import Answer, RoomState, Run, RunState, may_enter
 from rooms.tables import CaseRow, EventRow, PatientRow, RunRow
 
-SHUT: Final = (Status.CLOSED.value, Status.ARCHIVED.value)
 PAGE: Final = 100
 """Events read at once when a reader catches up."""
 READ_BYTES: Final = 1_048_576
 """Bytes of events after which a read ends, with fewer than it was asked for."""
+
+
+_IS_OPEN: Final = col(CaseRow.status).not_in([status.value for status in SHUT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class LogReads:
             .where(
                 col(CaseRow.tenant) == tenant,
                 col(CaseRow.patient_id) == patient,
-                col(CaseRow.status).not_in(SHUT),
+                _IS_OPEN,
             )
             .order_by(col(CaseRow.opened_at).desc(), col(CaseRow.id))
             .limit(1)
@@ -173,7 +175,10 @@ class LogReads:
 
     async def open_cases(self, tenants: Sequence[str]) -> list[RoomState]:
         """Give the states of all cases of these tenants that are not closed."""
-        query = states().where(col(CaseRow.tenant).in_(tenants), col(CaseRow.status).not_in(SHUT))
+        query = states().where(
+            col(CaseRow.tenant).in_(tenants),
+            _IS_OPEN,
+        )
         return await self._states(query)
 
     async def states_of(self, cases: Sequence[str]) -> list[RoomState]:

@@ -9,6 +9,7 @@ from auth.principal import Principal, Role
 from rooms.commands import Escalate, Recall, Release, Remind
 from rooms.errors import Code, Rejected
 from rooms.events import (
+    SHUT,
     Actor,
     Control,
     ControlChange,
@@ -18,7 +19,6 @@ from rooms.events import (
     Reason,
     SenderType,
     Source,
-    Status,
     Trigger,
 )
 from rooms.runs import interrupt
@@ -121,8 +121,7 @@ def release(state: RoomState, command: Release, by: Principal, terms: Terms) -> 
 
 def recall(state: RoomState, command: Recall, terms: Terms) -> Decision:
     """Take the case back from an owner who is gone; never silently, and never to the AI."""
-    open_ = state.status not in (Status.CLOSED, Status.ARCHIVED)
-    if state.control is not Control.HUMAN or state.fence != command.fence or not open_:
+    if state.control is not Control.HUMAN or state.fence != command.fence or state.status in SHUT:
         return Decision()
     reason = f"{state.owner_name} accepted this case and has had no connection since."
     return Decision(
@@ -137,8 +136,7 @@ def recall(state: RoomState, command: Recall, terms: Terms) -> Decision:
 
 def remind(state: RoomState, command: Remind, terms: Terms) -> Decision:
     """Tell staff again of a case that waits; ever more rarely, and until somebody accepts."""
-    open_ = state.status not in (Status.CLOSED, Status.ARCHIVED)
-    if state.control is not Control.WAITING or state.fence != command.fence or not open_:
+    if state.control is not Control.WAITING or state.fence != command.fence or state.status in SHUT:
         return Decision()
     escalation = Escalation(
         trigger=state.escalation or Trigger.RELEASED,

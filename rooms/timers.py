@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, delete, select, tuple_, update
 
-from auth.principal import Principal, Role
+from auth.principal import hub_itself
 from rooms.commands import Command, Recall, Remind
 from rooms.database import Database
 from rooms.errors import Code, Rejected, Unavailable
@@ -100,7 +100,7 @@ class Timers:
     async def _give(self, claim: Claim, command: Command, state: RoomState | None) -> None:
         if state is None:
             return
-        by = Principal("hub", state.tenant, Role.SERVICE, "Curaway")
+        by = hub_itself(state.tenant)
         policy = self._policy(state.tenant)
         try:
             await self._log.append(claim.case, command, by, claim.id, echo=False, policy=policy)
