@@ -284,6 +284,8 @@ class Connection:
     def answered(self) -> None:
         """Note that the frame was handled; what had to wait for its answer happens now."""
         self.busy = False
+        # Meanwhile nothing was read: the answer to a ping may have come and not been heard.
+        self._asked_at = None
         if self._cut is not None:
             self.cut(self._cut)
 
@@ -351,7 +353,8 @@ class Connection:
         if self.closed or self.ping is None or gone:
             return
         heartbeat = self._limits.heartbeat
-        if self._ponged and self._asked_at is not None and now - self._asked_at >= 2 * heartbeat:
+        silent = self._asked_at is not None and now - self._asked_at >= 2 * heartbeat
+        if silent and self._ponged and not self.busy:
             self.end(CloseCode.HEARTBEAT, "You did not answer. Come back and resume.")
             return
         if now - self._sent_at >= heartbeat:

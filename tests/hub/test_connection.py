@@ -473,6 +473,21 @@ async def test_a_ping_falls_due_while_the_last_frame_of_a_lost_peer_is_handled(
         connection.answered()
 
 
+async def test_a_client_is_not_blamed_for_a_silence_in_which_it_was_not_listened_to(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with running_hub(tmp_path, dependencies=clock.hands) as hub, hub.enter(MARIA) as maria:
+        connection = connection_of(hub)
+        await maria.send({"type": "pong", "seq": 1})
+        await maria.expect_nothing_but()
+        connection.heard()
+        for _ in range(4):
+            clock.move(hub, 30)
+        connection.answered()
+        clock.move(hub, 1)
+        await maria.expect_nothing_but("ping")
+
+
 @pytest.mark.parametrize("method", ["flush", "sweep"])
 async def test_a_fault_with_one_socket_is_not_felt_by_the_others(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, method: str
