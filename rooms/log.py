@@ -71,6 +71,8 @@ from rooms.tables import CaseRow, EventRow, PatientRow, ReceiptRow, RunRow, Task
 logger = structlog.get_logger()
 
 PLAIN: Final = Policy()
+STORE_WITHIN: Final = 2.0
+"""Seconds after which whoever gave a command is told to try again, whatever the database does."""
 
 UNEVENTFUL: Final = (Accept, Escalate, Stop)
 """Commands that may find that all is so already, and write no event."""
@@ -106,6 +108,8 @@ class _Job:
     """Names the content of the command."""
     name: str = field(init=False)
     """Names the command itself: who gave it, in which case, by which key."""
+    given_up: bool = False
+    """Its author was told to try again: by then it may not be what they want."""
 
     def __post_init__(self) -> None:
         self.digest = digest(self.command)
@@ -229,7 +233,7 @@ class Log(LogReads):
         self._new_id = new_id
         self._committed = committed
         self._promised = promised
-        self._lane = Lane(self._write)
+        self._lane = Lane(self._write_those_awaited)
 
     async def run(self) -> None:
         """Write what is appended until cancelled."""
@@ -261,7 +265,12 @@ class Log(LogReads):
         job = _Job(case, command, by, key, echo, policy, alarm, answer)
         if not self._lane.put(job):
             raise Unavailable("Too much waits to be stored. Try again in a moment.")
-        return await job.answer
+        try:
+            async with asyncio.timeout(STORE_WITHIN):
+                return await job.answer
+        except TimeoutError:
+            job.given_up = True
+            raise Unavailable from None
 
     async def written_to(self, cases: Sequence[str], by: Principal, key: str) -> str | None:
         """Give the one of these cases in which `by` has used the key, if there is one."""
@@ -270,7 +279,12 @@ class Log(LogReads):
         row = await self._first(query)
         return None if row is None else str(row[0])
 
-    async def _write(self, jobs: list[_Job]) -> None:
+    async def _write_those_awaited(self, jobs: list[_Job]) -> None:
+        awaited = [job for job in jobs if not job.given_up]
+        if awaited:
+            await self._write(awaited)
+
+    async def _write(self, jobs: list[_Job], *, again: bool = False) -> None:
         try:
             batch = await self._database.write(lambda connection: self._commit(connection, jobs))
         except Unavailable as error:
@@ -281,11 +295,11 @@ class Log(LogReads):
             # One bad apple must not spoil what other rooms wrote in the same moment. An
             # IntegrityError means that another process took a number or a name first: on the
             # next try its row is there to be seen.
-            if len(jobs) > 1:
-                for job in jobs:
-                    await self._write([job])
-                return
             conflict = isinstance(error, IntegrityError)
+            if not again and (conflict or len(jobs) > 1):
+                for job in jobs:
+                    await self._write([job], again=True)
+                return
             logger.exception("append_failed", case=jobs[0].case, conflict=conflict)
             jobs[0].refuse(Unavailable() if conflict else error)
         else:

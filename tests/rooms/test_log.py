@@ -507,3 +507,23 @@ async def test_a_key_of_staff_is_not_one_of_the_patient_that_they_were(hub: Open
     await hub.log.append(CASE, note, PRIYA, "k")
     for key in ("k", "unknown"):
         assert (await refused(hub.log.append(CASE, note, was_staff, key))).code == Code.FORBIDDEN
+
+
+async def test_whoever_waits_for_a_database_that_hangs_is_told_to_try_again(
+    database_url: str,
+) -> None:
+    database = Flaky(open_database(database_url))
+    async with open_log(database) as hub:
+        await hub.open_case()
+        database.gate.clear()
+        database.waiting.clear()
+        written = asyncio.create_task(refused(hub.say("written")))
+        await database.waiting.wait()
+        began = asyncio.get_running_loop().time()
+        waiting = await refused(hub.say("waiting"))
+        assert asyncio.get_running_loop().time() - began < 3
+        assert (type(await written), type(waiting)) == (Unavailable, Unavailable)
+        database.gate.set()
+        assert (await hub.say("written")).dup is True
+        assert (await hub.say("waiting")).dup is False
+        assert await texts(hub.log) == ["written", "waiting"]
