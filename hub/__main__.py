@@ -22,6 +22,7 @@ from hub.settings import Settings
 from hub.tail import follow
 from hub.telemetry import configure_logs
 from rooms.database import ANSWER_S, Database, open_database
+from rooms.durability import switched_off
 from rooms.errors import Unavailable
 from rooms.schema import SchemaRefused, check, upgrade
 
@@ -48,6 +49,7 @@ def serve() -> None:
         hub = Hub(settings)
     # The server would say it with a traceback.
     _ask(settings, lambda database: database.read(check), status=3)
+    _require_durability(settings)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
     config = server_config(create_app(hub), settings)
     HubServer(config, hub, greet).run()
@@ -145,6 +147,23 @@ def _ask(
         _end(str(refused), status)
     except Unavailable as unavailable:
         _end(f"The database cannot be used: {_cause(unavailable)}", status)
+
+
+def _require_durability(settings: Settings) -> None:
+    """End, unless PostgreSQL keeps what it says that it has stored, or nobody asks that of it."""
+    if settings.allow_unsafe_postgres:
+        return
+    try:
+        off = asyncio.run(switched_off(settings.database))
+    except Unavailable as unavailable:
+        _end(f"The database cannot be used: {_cause(unavailable)}", 3)
+    if off:
+        _end(
+            f"PostgreSQL runs with {' and '.join(f'{name}=off' for name in off)}: a power cut "
+            "would undo what was acknowledged. Set it to `on`, in postgresql.conf or for the "
+            "role and the database, or set HUB_ALLOW_UNSAFE_POSTGRES=1 where nothing is to last.",
+            3,
+        )
 
 
 def _cause(error: BaseException) -> str:

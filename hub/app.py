@@ -91,7 +91,7 @@ class Hub:
         self.now = now
         self.broker = self._broker(monotonic, random, new_id)
         self.rooms = Rooms(
-            open_database(settings.database),
+            open_database(settings.database, pool=settings.database_pool),
             self.broker,
             now=now,
             new_id=new_id,

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
         default="", validation_alias=AliasChoices("HUB_DATABASE_URL", "DATABASE_URL")
     )
     """Empty: SQLite under `data_dir`."""
+    database_pool: int = Field(default=5, ge=2)
+    """Connections of this process to PostgreSQL."""
+    allow_unsafe_postgres: bool = False
+    """Start although the server would lose what was acknowledged in a power cut."""
 
     redis_url: str = Field(default="", validation_alias=AliasChoices("HUB_REDIS_URL", "REDIS_URL"))
     """Empty: hints stay in this process."""

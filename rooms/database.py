@@ -31,7 +31,14 @@ CACHE_KIB: Final = 16_384
 CHECKPOINT_PAGES: Final = 8_000
 """Pages in the WAL before they are copied back; at the default, every second batch would wait."""
 READERS: Final = 4
-"""Threads, or connections, that read."""
+"""Threads that read from SQLite."""
+POOL: Final = 5
+"""Connections to PostgreSQL: one that writes, and the others read."""
+IDLE_MS: Final = 1_500
+"""How long a process may stand still in a transaction before PostgreSQL ends it.
+
+What it has locked waits no longer than that for a process that is frozen, or cut off.
+"""
 DATA_EXCEPTION: Final = "22"
 """The class of SQLSTATE codes for values that PostgreSQL cannot store."""
 
@@ -76,12 +83,13 @@ class Database(ABC):
         await self.write(schema.prepare)
 
 
-def open_database(url: str, *, answer: float = ANSWER_S) -> Database:
+def open_database(url: str, *, answer: float = ANSWER_S, pool: int = POOL) -> Database:
     """Open `sqlite:///…` or `postgresql://…`.
 
     Args:
         url: where it is.
         answer: how many seconds PostgreSQL has for a transaction.
+        pool: how many connections there are to PostgreSQL at most, two or more.
 
     Raises:
         ValueError: the URL is of neither kind.
@@ -92,7 +100,7 @@ def open_database(url: str, *, answer: float = ANSWER_S) -> Database:
         case "sqlite":
             return SqliteDatabase(parsed.set(drivername="sqlite+pysqlite"))
         case "postgresql" | "postgres":
-            return PostgresDatabase(parsed.set(drivername="postgresql+asyncpg"), answer)
+            return PostgresDatabase(parsed.set(drivername="postgresql+asyncpg"), answer, pool)
         case other:
             raise ValueError(
                 f"A database URL begins with sqlite:// or postgresql://, not {other}://"
@@ -127,18 +135,18 @@ class SqliteDatabase(Database):
 class PostgresDatabase(Database):
     """A shared database, for more than one process."""
 
-    def __init__(self, url: sqlalchemy.URL, answer: float) -> None:
+    def __init__(self, url: sqlalchemy.URL, answer: float, pool: int) -> None:
         self._answer = answer
-        self._readers = _postgres_engine(url, READERS, answer)
+        self._readers = _postgres_engine(url, pool - 1, answer)
         self._writer = _postgres_engine(url, 1, answer)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        with _ours():
+        with unavailable():
             async with asyncio.timeout(self._answer), self._readers.begin() as connection:
                 return await connection.run_sync(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        with _ours():
+        with unavailable():
             async with asyncio.timeout(self._answer), self._writer.begin() as connection:
                 return await connection.run_sync(work)
 
@@ -148,7 +156,7 @@ class PostgresDatabase(Database):
 
 
 @contextmanager
-def _ours() -> Iterator[None]:
+def unavailable() -> Iterator[None]:
     """Turn the failures of a database into `Unavailable`."""
     try:
         yield
@@ -168,7 +176,7 @@ def _is_about_values(error: DBAPIError) -> bool:
 
 
 def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:
-    with _ours(), engine.connect() as connection:
+    with unavailable(), engine.connect() as connection:
         try:
             with connection.begin():
                 return work(connection)
@@ -188,8 +196,14 @@ def _postgres_engine(url: sqlalchemy.URL, pool_size: int, answer: float) -> Asyn
         connect_args={
             "timeout": ANSWER_S,
             "command_timeout": answer,
-            # Whatever the default of the role is: an ack means that it is on disk.
-            "server_settings": {"synchronous_commit": "on"},
+            "server_settings": {
+                # Whatever the default of the role is: an ack means that it is on disk.
+                "synchronous_commit": "on",
+                # A process that freezes in a transaction would hold its locks until it thaws.
+                "idle_in_transaction_session_timeout": str(IDLE_MS),
+                # And one that has given up must not be waited for by the server.
+                "statement_timeout": str(int(answer * 1000)),
+            },
         },
     )
 

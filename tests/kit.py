@@ -254,6 +254,7 @@ class HubProcess(Address):
             "HUB_DATA_DIR": str(self._folder),
             "HUB_AI_MODEL": "off",
             "HUB_FLAG_COORDINATOR_ENABLED": "1",
+            "HUB_ALLOW_UNSAFE_POSTGRES": "1",  # see tests/servers.py
             **self._environment,
         }
         with (self._folder / "hub.log").open("ab") as log:

@@ -1,5 +1,6 @@
 """Real servers for the tests, from wheels: no daemon of the machine is used or needed."""
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -42,7 +43,9 @@ OPTIONS: Final = (
 class Postgres:
     """A PostgreSQL server that listens on a socket in its own folder: no port, no clash."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        """Prepare a server; `options` are given to it besides `OPTIONS`, and win."""
+        self._options = (*OPTIONS, *options)
         self.folder = Path(tempfile.mkdtemp(prefix="hub-postgres-", dir="/tmp"))
         self._names = (f"test_{number}" for number in itertools.count(1))
         self._as: dict[str, Any] = {}
@@ -57,9 +60,10 @@ class Postgres:
         status = self._run("initdb", *arguments).wait(WITHIN)
         assert status == 0, self._log.read_text()
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start it, and wait until it accepts connections."""
-        process = self._process = self._run("postgres", "-k", str(self.folder), *OPTIONS)
+        own = ("-k", str(self.folder), *self._options, *options)
+        process = self._process = self._run("postgres", *own)
         deadline = time.monotonic() + WITHIN
         while not self._is_ready():
             assert process.poll() is None, self._log.read_text()
@@ -72,6 +76,21 @@ class Postgres:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(WITHIN)
 
+    def freeze(self) -> None:
+        """Let it take connections and bytes, as its system does, and answer nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for pid in (parent, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self.folder)
@@ -83,14 +102,15 @@ class Postgres:
     async def database(self) -> AsyncIterator[str]:
         """Make an empty database, give its URL, and drop it at last."""
         name = next(self._names)
-        await self._execute(f"CREATE DATABASE {name}")
+        await self.ask(f"CREATE DATABASE {name}")
         yield self.url(name)
-        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await self.ask(f"DROP DATABASE {name} WITH (FORCE)")
 
-    async def _execute(self, statement: str) -> None:
+    async def ask(self, query: str) -> list[Any]:
+        """Give the first column of the answer."""
         connection = await asyncpg.connect(self.url("postgres"))
         try:
-            await connection.execute(statement)
+            return [row[0] for row in await connection.fetch(query)]
         finally:
             await connection.close()
 
@@ -109,8 +129,8 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    server = Postgres()
+def running_postgres(*options: str) -> Iterator[Postgres]:
+    server = Postgres(*options)
     try:
         server.start()
         yield server

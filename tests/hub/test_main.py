@@ -231,3 +231,12 @@ def test_the_descriptions_are_written_where_asked(tmp_path: Path) -> None:
     paths = [Path(line) for line in result.output.split()]
     assert [path.name for path in paths] == ["openapi.json", "asyncapi.json"]
     assert all(json.loads(path.read_text()) for path in paths)
+
+
+def test_a_hub_refuses_a_database_that_would_lose_what_was_acknowledged(postgres_url: str) -> None:
+    variables = {"HUB_DEV": "1", "HUB_DATABASE_URL": postgres_url}
+    result = by_itself(**variables)
+    assert result.returncode == 3
+    assert "fsync=off and full_page_writes=off" in result.stderr
+    assert "HUB_ALLOW_UNSAFE_POSTGRES=1" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -28,6 +28,7 @@ def environ(plain_environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         ({"HUB_DEV": "maybe"}, "dev"),
         ({"HUB_DEV": "1", "HUB_HEARTBEAT_S": "0"}, "heartbeat_s"),
         ({"HUB_DEV": "1", "HUB_QUEUE_BYTES": "1"}, "queue_bytes"),
+        ({"HUB_DEV": "1", "HUB_DATABASE_POOL": "1"}, "database_pool"),
         ({"HUB_DEV": "1", "HUB_LOG_LEVEL": "loud"}, "'debug', 'info'"),
     ],
 )
