@@ -16,7 +16,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -108,7 +108,7 @@ class Raw:
 
 
 Step: TypeAlias = Say | Use | Wait | Stall | Cut | Status | Refuse | End | Fail | Raw
-Script: TypeAlias = Callable[[dict[str, Any]], Sequence[Step]]
+Script: TypeAlias = Callable[[dict[str, Any]], Iterable[Step]]
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class _Player:
         self._tokens_out = 0
         self._used = False
 
-    async def play(self, steps: Sequence[Step]) -> None:
+    async def play(self, steps: Iterable[Step]) -> None:
         for step in steps:
             if not self._over:
                 await self._step(step)

@@ -1,4 +1,7 @@
-"""A TCP proxy that breaks connections: after so many bytes, and so in the middle of a frame."""
+"""A TCP proxy that breaks connections: after so many bytes, and so in the middle of a frame.
+
+It can also be a bad line: one that is cut for everybody, lets nothing through, or little.
+"""
 
 import asyncio
 import contextlib
@@ -29,7 +32,25 @@ class TcpProxy:
         self.next: Cut | None = None
         """What becomes of the next connection; None: it is left alone."""
         self.cuts = 0
+        self.bytes_per_s: float | None = None
+        """How much a connection lets through in each direction; None: all."""
+        self._open = asyncio.Event()
+        self._open.set()
         self._handlers: set[asyncio.Task[None]] = set()
+
+    def cut_all(self) -> None:
+        """Break all connections that there are."""
+        for task in self._handlers:
+            task.cancel()
+
+    def swallow(self) -> None:
+        """Be a black hole: what is sent is taken, and does not arrive until `recover`."""
+        self._open.clear()
+
+    def recover(self) -> None:
+        """Let everything through again, what has waited first."""
+        self._open.set()
+        self.bytes_per_s = None
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -54,7 +75,7 @@ class TcpProxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: Cut | None
     ) -> None:
         from_server, to_server = await asyncio.open_connection("127.0.0.1", self.target)
-        asking = asyncio.ensure_future(_copy(reader, to_server))
+        asking = asyncio.ensure_future(self._ask(reader, to_server))
         answering = asyncio.ensure_future(self._answer(from_server, writer, cut))
         try:
             await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -63,27 +84,36 @@ class TcpProxy:
                 if cut.how == "unnoticed":
                     await _swallow(from_server)
         finally:
+            to_server.transport.abort()
             for task in (asking, answering):
                 task.cancel()
             await asyncio.gather(asking, answering, return_exceptions=True)
-            to_server.transport.abort()
 
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: Cut | None
     ) -> None:
         left = None if cut is None else cut.after
         while left is None or left > 0:
-            data = await reader.read(65_536 if left is None else left)
+            data = await reader.read(self._most if left is None else left)
             if not data:
                 return
             left = None if left is None else left - len(data)
-            writer.write(data)
-            await writer.drain()
+            await self._pass(data, writer)
         self.cuts += 1
 
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(self._most):
+            await self._pass(data, writer)
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
+    @property
+    def _most(self) -> int:
+        """Bytes that are taken at once: on a slow line, those of a twentieth of a second."""
+        return 65_536 if self.bytes_per_s is None else max(1, int(self.bytes_per_s / 20))
+
+    async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        await self._open.wait()
+        if self.bytes_per_s is not None:
+            await asyncio.sleep(len(data) / self.bytes_per_s)
         writer.write(data)
         await writer.drain()
 

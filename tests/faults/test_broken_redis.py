@@ -1,0 +1,59 @@
+"""Redis that dies, hangs, forgets or hangs up: only readers at other hubs notice, and not long."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.history import deliveries, seconds_to_ack
+from tests.faults.world import World, world
+
+ACROSS_S = 5.0
+"""What the log is compared with that often: readers at other hubs wait for it."""
+SLACK_S = 2.0
+"""What a busy machine may add."""
+
+
+def check(made: World, since: float, until: float) -> None:
+    """Check what people noticed of it between two moments."""
+    acks = seconds_to_ack(made.members, since, until)
+    assert acks[int(len(acks) * 0.99)] < 1
+    delivered = deliveries(made.members, since, until)
+    assert {each.across for each in delivered} == {False, True}
+    for each in delivered:
+        assert each.seconds < (ACROSS_S + SLACK_S if each.across else 1), each
+
+
+async def test_redis_that_is_killed_and_comes_back_empty_costs_only_time(tmp_path: Path) -> None:
+    async with world(tmp_path, 5) as made:
+        began = time.monotonic()
+        for seconds in (1, 5):
+            made.valkey.kill()
+            await made.pass_by(seconds)
+            made.valkey.start()
+            await made.flow()
+        ended = time.monotonic()
+    check(made, began, ended)
+
+
+async def test_redis_that_is_frozen_costs_only_time(tmp_path: Path) -> None:
+    async with world(tmp_path, 6) as made:
+        began = time.monotonic()
+        for seconds in (2, 8):
+            made.valkey.freeze()
+            await made.pass_by(seconds)
+            made.valkey.thaw()
+            await made.flow()
+        ended = time.monotonic()
+    check(made, began, ended)
+
+
+@pytest.mark.parametrize("command", ["CLIENT KILL TYPE pubsub", "FLUSHALL"])
+async def test_redis_that_hangs_up_or_forgets_costs_only_time(tmp_path: Path, command: str) -> None:
+    async with world(tmp_path, 7) as made:
+        began = time.monotonic()
+        for _ in range(5):
+            made.valkey.ask(*command.split())
+            await made.flow(20)
+        ended = time.monotonic()
+    check(made, began, ended)
