@@ -45,7 +45,8 @@ from hub.settings import Settings
 from hub.telemetry import AnswerMetrics, BrokerMetrics, Metrics, TaskMetrics
 from hub.ws import RoomDoor
 from rooms.broker import MemoryBroker
-from rooms.database import open_database
+from rooms.clock import SharedClock
+from rooms.database import PostgresDatabase, open_database
 from rooms.desk import Desks
 from rooms.errors import Code
 from rooms.redis_broker import RedisBroker
@@ -88,10 +89,14 @@ class Hub:
             # Health data: for the eyes of the hub's own user only.
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             settings.data_dir.chmod(0o700)
+        database = open_database(settings.database, pool=settings.database_pool)
+        self.clock: SharedClock | None = None
+        if isinstance(database, PostgresDatabase):
+            now = self.clock = SharedClock(database, now, monotonic)
         self.now = now
         self.broker = self._broker(monotonic, random, new_id)
         self.rooms = Rooms(
-            open_database(settings.database, pool=settings.database_pool),
+            database,
             self.broker,
             now=now,
             new_id=new_id,
@@ -160,6 +165,10 @@ class Hub:
                 "hub_sse_streams": ("Open SSE streams.", lambda: self.sse.count),
                 "hub_events_committed": ("Events committed.", lambda: self.rooms.committed),
                 "hub_tasks_working": ("Tasks in work.", lambda: self.rooms.tasks.working),
+                "hub_clock_skew_seconds": (
+                    "How far the clock of this process is ahead of the database's.",
+                    lambda: 0.0 if self.clock is None else self.clock.skew,
+                ),
                 "hub_draining": ("1 while the process lets its readers go.", self._is_draining),
             },
             [
@@ -203,6 +212,8 @@ class Hub:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Own every background task; if one dies, the server is told to end."""
         try:
+            if self.clock is not None:
+                await self.clock.look()
             async with self.rooms.running(), asyncio.TaskGroup() as tasks:
                 own = [
                     tasks.create_task(self.manager.run(min(1.0, self.settings.heartbeat_s / 4))),
@@ -211,6 +222,8 @@ class Hub:
                 ]
                 if isinstance(self.model, AnthropicModel):
                     own.append(tasks.create_task(self.model.warm()))
+                if self.clock is not None:
+                    own.append(tasks.create_task(self.clock.run()))
                 if isinstance(self.broker, RedisBroker):
                     tasks.create_task(self.broker.run())
                 yield

@@ -240,6 +240,8 @@ async def running_hub(
 class HubProcess(Address):
     """A hub in a process of its own, to be killed."""
 
+    arguments: tuple[str, ...] = ("-m", "hub", "serve")
+
     def __init__(self, folder: Path, port: int | None, **environment: str) -> None:
         super().__init__(port or free_port(), DevKeys(folder))
         self._folder = folder
@@ -259,7 +261,7 @@ class HubProcess(Address):
         }
         with (self._folder / "hub.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "hub", "serve"], env=environment, stdout=log, stderr=log
+                [sys.executable, *self.arguments], env=environment, stdout=log, stderr=log
             )
 
     @property

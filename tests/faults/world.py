@@ -261,9 +261,21 @@ async def world(
     hubs: int = 2,
     cases: int = 2,
     wandering: float = WANDERING,
+    clock: float = 0,
     **settings: str,
 ) -> AsyncIterator[World]:
-    """Make a world in which people talk; at the end of its block it comes to rest."""
+    """Make a world in which people talk; at the end of its block it comes to rest.
+
+    Args:
+        folder: where the hubs have their files.
+        seed: of all that happens by chance.
+        hubs: how many.
+        cases: how many.
+        wandering: how often people change to another hub, of all that they do.
+        clock: by how many seconds the last hub's clock is wrong.
+        settings: of the hubs.
+
+    """
     with running_postgres() as postgres, running_valkey() as valkey:
         async with messages_server() as model, contextlib.AsyncExitStack() as stack:
             model.script(answers(seed))
@@ -273,9 +285,12 @@ async def world(
                 "ANTHROPIC_BASE_URL": model.url,
                 **settings,
             }
-            places = [
-                await _place(stack, folder / f"hub-{number}", environment) for number in range(hubs)
-            ]
+            places = []
+            for number, shift in enumerate([0.0] * (hubs - 1) + [clock]):
+                process = _hub(folder / f"hub-{number}", shift, environment)
+                stack.callback(process.kill)
+                line = await stack.enter_async_context(tcp_proxy(process.port))
+                places.append(Place(process, line))
             await asyncio.gather(*(place.process.ready() for place in places))
             async with asyncio.TaskGroup() as tasks:
                 made = World(seed, postgres, valkey, places, tasks)
@@ -290,14 +305,15 @@ async def world(
                     made.end()
 
 
-async def _place(
-    stack: contextlib.AsyncExitStack, folder: Path, environment: dict[str, str]
-) -> Place:
+def _hub(folder: Path, shift: float, environment: dict[str, str]) -> HubProcess:
     """Start a hub; all have the keys of the first one."""
     first = folder.parent / "hub-0"
     DevKeys(first)
     if folder != first:
-        shutil.copytree(first, folder)
-    process = HubProcess(folder, None, **environment)
-    stack.callback(process.kill)
-    return Place(process, await stack.enter_async_context(tcp_proxy(process.port)))
+        folder.mkdir()
+        shutil.copy(first / "dev-key.pem", folder)
+
+    class ShiftedHub(HubProcess):
+        arguments = ("-m", "tests.faults.shifted_hub", str(shift))
+
+    return (ShiftedHub if shift else HubProcess)(folder, None, **environment)
