@@ -213,9 +213,9 @@ async def running_hub(
     """
     ai = "scripted" if dependencies and "model" in dependencies else "off"
     # A test may leave an answer in the making, for which no stop should wait.
-    defaults = {"ai_model": ai, "flag_coordinator_enabled": True, "drain_s": 5}
+    defaults = {"dev": True, "ai_model": ai, "flag_coordinator_enabled": True, "drain_s": 5}
     defaults |= {} if ai == "off" else {"drain_s": 0.2}
-    made = Settings(dev=True, port=0, data_dir=folder, **{**defaults, **settings})
+    made = Settings(port=0, data_dir=folder, **{**defaults, **settings})
     hub = Hub(made, **(dependencies or {}))
     server = HubServer(server_config(create_app(hub), made), hub)
     listening = asyncio.Event()

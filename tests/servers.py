@@ -54,6 +54,7 @@ class Postgres:
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         self._data = self.folder / "data"
+        self._backup = self.folder / "backup"
         self._log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         arguments = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
@@ -90,6 +91,15 @@ class Postgres:
         for pid in (parent, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def back_up(self) -> None:
+        """Keep a copy of what is stored; the server is not running."""
+        subprocess.run(["cp", "-a", self._data, self._backup], check=True)
+
+    def restore(self) -> None:
+        """Put that copy in the place of what has come since; the server is not running."""
+        shutil.rmtree(self._data)
+        self._backup.rename(self._data)
 
     def remove(self) -> None:
         self.kill()

@@ -46,7 +46,7 @@ def _check_writes(members: Sequence[Member], log: Sequence[Frame]) -> None:
 
 def _acknowledged(sent: Mapping[str, Sent]) -> Iterator[tuple[str, str]]:
     for key, each in sent.items():
-        if each.ack is not None and "id" in each.ack:
+        if each.ack is not None and "id" in each.ack and not each.undone:
             yield key, each.ack["id"]
 
 

@@ -27,7 +27,7 @@ ASKED: Final = 8
 
 
 class View(FeedDisplay):
-    """What a member sees; after a restore it may begin anew."""
+    """What a member sees."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,6 @@ class Sojourn:
     live: float | None = None
     end: float | None = None
     code: int | None = None
-    resets: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -72,6 +71,8 @@ class Sent:
     hub: int | None = None
     ack: Frame | None = None
     refusal: str | None = None
+    undone: bool = False
+    """A backup was restored that may not have it."""
     told: list[float] = field(default_factory=list)
     """Each time that it could not be stored: after how many seconds that was said."""
 
@@ -200,9 +201,7 @@ class Member:
             case "error" if frame["code"] == "unavailable":
                 pass  # it cannot enter now, and is sent away
             case "reset":
-                assert self.may_reset, (self, frame)
-                self.resets.append(frame["reason"])
-                self._forget()
+                self._begin_anew(frame)
             case "ping":
                 await raw.send(json.dumps({"type": "pong", "seq": len(self.view.events)}))
             case _:
@@ -213,16 +212,16 @@ class Member:
             for key in self.waiting:
                 self._send_soon(key, 0)
 
-    def _forget(self) -> None:
-        """Begin anew, as a client does that is told that its history is not the hub's."""
+    def _begin_anew(self, frame: Frame) -> None:
+        """Forget what was seen, and come back for all of it, as the history is not the hub's."""
+        assert self.may_reset, (self, frame)
+        self.resets.append(frame["reason"])
         self.view = View()
         self.received.clear()
+        raise ConnectionResetError
 
     def _apply(self, sojourn: Sojourn, frame: Frame) -> None:
         try:
-            if frame["type"] == "ready" and self.resets and not self.view.events:
-                assert not frame["resumed"]
-                return
             self.view.apply(frame)
         except AssertionError as error:
             raise AssertionError(f"{self} at hub {sojourn.hub}: {error}") from error

@@ -15,16 +15,17 @@ from rooms.service import Rooms
 from tests.kit import MARIA, WITHIN, Client, HubProcess, hub_process, running_hub
 
 MESSAGES = 30
-CALLS = "trace=pwrite64,fsync,fdatasync,write,writev,sendto,sendmsg"
+CALLS = ("-e", "trace=pwrite64,fsync,fdatasync,write,writev,sendto,sendmsg")
+BROKEN = ("-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO")
 
 
 @contextlib.contextmanager
-def traced(hub: HubProcess, into: Path) -> Iterator[bool]:
+def traced(hub: HubProcess, into: Path, *options: str) -> Iterator[bool]:
     """Write the system calls of the hub to a file; False if this machine does not allow it."""
     if shutil.which("strace") is None:
         yield False
         return
-    command = ["strace", "-f", "-y", "-s", "8192", "-e", CALLS, "-o", str(into)]
+    command = ["strace", "-f", "-y", "-s", "8192", *options, "-o", str(into)]
     tracer = subprocess.Popen(
         [*command, "-p", str(hub.process.pid)], stderr=subprocess.PIPE, text=True
     )
@@ -71,13 +72,26 @@ async def say(maria: Client) -> None:
 async def test_nothing_is_acknowledged_before_it_is_synced_to_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     async with hub_process(tmp_path) as hub, hub.enter(MARIA, CASE) as maria:
-        with traced(hub, path) as allowed:
+        with traced(hub, path, *CALLS) as allowed:
             await say(maria)
         if allowed:
             trace = path.read_text(errors="replace").splitlines()
             acks = sum(r"\"type\":\"ack\"" in line for line in trace)
             assert acks >= MESSAGES
             assert acknowledged_unsynced(trace) == []
+
+
+async def test_what_the_disk_refuses_to_sync_is_not_acknowledged(tmp_path: Path) -> None:
+    message = {"type": "message", "key": "k1", "text": "durable"}
+    async with hub_process(tmp_path) as hub, hub.enter(MARIA, CASE) as maria:
+        with traced(hub, tmp_path / "trace", *BROKEN) as allowed:
+            if allowed:
+                answer = await maria.ask(message)
+                assert (answer["type"], answer["code"]) == ("error", "unavailable")
+                assert "INJECTED" in (tmp_path / "trace").read_text()
+        answer = await maria.ask(message)
+        assert answer["type"] == "ack"
+        assert [e["data"]["text"] for e in maria.events if e["kind"] == "message"] == ["durable"]
 
 
 async def test_the_database_syncs_at_every_commit(tmp_path: Path) -> None:
