@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,7 @@ from auth.dev import DevKeys
 from auth.principal import Role
 from hub import demo
 from hub.app import Hub, create_app, utc_now
+from hub.doctor import Verdict, examination
 from hub.schema import write_schemas
 from hub.server import HubServer, server_config
 from hub.settings import Settings
@@ -23,11 +25,13 @@ from hub.tail import follow
 from hub.telemetry import configure_logs
 from rooms.database import ANSWER_S, Database, open_database
 from rooms.durability import switched_off
-from rooms.errors import Unavailable
+from rooms.errors import Unavailable, bottom
 from rooms.schema import SchemaRefused, check, upgrade
 
 MIGRATION_S: Final = 600.0
 """How long a migration may last."""
+
+VERDICT_COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 T = TypeVar("T")
 
@@ -118,6 +122,23 @@ def tail(case: str, after: str | None, bearer: str | None, url: str | None) -> N
 
 
 @main.command()
+def doctor() -> None:
+    """Check the settings and what they point to; ends with 1 if the hub could not run."""
+    settings = _settings()
+
+    async def look() -> bool:
+        well = True
+        async for finding in examination(settings, utc_now, time.monotonic):
+            colour = VERDICT_COLOURS[finding.verdict]
+            verdict = click.style(f"{finding.verdict:4}", fg=colour)
+            click.echo(f"{verdict}  {finding.about:<11}  {finding.text}")
+            well = well and finding.verdict is not Verdict.FAIL
+        return well
+
+    sys.exit(0 if asyncio.run(look()) else 1)
+
+
+@main.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="docs")
 def schema(folder: Path) -> None:
     """Write openapi.json and asyncapi.json."""
@@ -146,7 +167,7 @@ def _ask(
     except SchemaRefused as refused:
         _end(str(refused), status)
     except Unavailable as unavailable:
-        _end(f"The database cannot be used: {_cause(unavailable)}", status)
+        _end(f"The database cannot be used: {bottom(unavailable)}", status)
 
 
 def _require_durability(settings: Settings) -> None:
@@ -156,7 +177,7 @@ def _require_durability(settings: Settings) -> None:
     try:
         off = asyncio.run(switched_off(settings.database))
     except Unavailable as unavailable:
-        _end(f"The database cannot be used: {_cause(unavailable)}", 3)
+        _end(f"The database cannot be used: {bottom(unavailable)}", 3)
     if off:
         _end(
             f"PostgreSQL runs with {' and '.join(f'{name}=off' for name in off)}: a power cut "
@@ -164,13 +185,6 @@ def _require_durability(settings: Settings) -> None:
             "role and the database, or set HUB_ALLOW_UNSAFE_POSTGRES=1 where nothing is to last.",
             3,
         )
-
-
-def _cause(error: BaseException) -> str:
-    """Say what was at the bottom of an error: the words of the database, or of the network."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).strip().split("\n")[0] or "it does not answer."
 
 
 def _end(message: str, status: int) -> NoReturn:

@@ -81,3 +81,10 @@ def forbidden() -> Rejected:
     Invariant: the two are told apart nowhere, or ids of other patients' cases could be guessed.
     """
     return Rejected(Code.FORBIDDEN, "There is no such case, or you have no right to it.")
+
+
+def bottom(error: BaseException) -> str:
+    """Say what was at the bottom of an error: the words of the database, or of the network."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().split("\n")[0] or "it does not answer."

@@ -86,6 +86,19 @@ class RedisServer:
             raise
         return Link(connection, self.commands)
 
+    async def about(self) -> tuple[str, float]:
+        """Give the version of the server, and its time in seconds since 1970."""
+        link = await self.connect()
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN):
+                await link.send(("INFO", "server"), ("TIME",))
+                lines = (await link.answer()).decode().splitlines()
+                seconds, micros = await link.answer()
+        finally:
+            await link.close()
+        members = dict(line.split(":", 1) for line in lines if ":" in line)
+        return members["redis_version"], int(seconds) + int(micros) / 1_000_000
+
     def reason(self, error: Exception) -> str:
         """Say what went wrong, for a log line."""
         text = f"{type(error).__name__}: {error}".removesuffix(": ")
