@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import click
+import httpx2
 from pydantic import ValidationError
 
 from auth.dev import DevKeys
@@ -23,6 +25,7 @@ from hub.server import HubServer, server_config
 from hub.settings import Settings
 from hub.tail import follow
 from hub.telemetry import configure_logs
+from hub.why import lines
 from rooms.database import ANSWER_S, Database, open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable, bottom
@@ -32,6 +35,9 @@ MIGRATION_S: Final = 600.0
 """How long a migration may last."""
 
 VERDICT_COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+WHY_S: Final = 10.0
+"""How long the hub has to find out what became of an event."""
 
 T = TypeVar("T")
 
@@ -119,6 +125,36 @@ def tail(case: str, after: str | None, bearer: str | None, url: str | None) -> N
         asyncio.run(follow(url, case, bearer, after, click.echo))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@main.command()
+@click.argument("event")
+@click.option("--case", help="The case of the event; spares a look at every event.")
+@click.option("--tenant", default=demo.TENANT, show_default=True)
+@click.option("--token", "bearer", envvar="HUB_TOKEN", help="Default: HUB_SERVICE_TOKEN.")
+@click.option("--url", default=None, help="Any process; it asks the others. Default: this one.")
+def why(event: str, case: str | None, tenant: str, bearer: str | None, url: str | None) -> None:
+    """Tell what became of an event: who was there, and who was given it."""
+    settings = _settings()
+    secret = settings.service_token
+    if bearer is None and secret is not None:
+        bearer = secret.get_secret_value()
+    if bearer is None:
+        _end("Set HUB_SERVICE_TOKEN as the hub has it, or give --token of a supervisor.", 2)
+    try:
+        answer = httpx2.get(
+            f"{url or f'http://{settings.host}:{settings.port}'}/api/v1/events/{event}/why",
+            params={} if case is None else {"case": case},
+            headers={"Authorization": f"Bearer {bearer}", "X-Tenant-ID": tenant},
+            timeout=WHY_S,
+        )
+        found = answer.json()
+    except (httpx2.HTTPError, ValueError) as error:
+        _end(f"The hub does not answer: {error}", 1)
+    if answer.status_code != HTTPStatus.OK:
+        _end(found["error"]["message"], 1)
+    for line in lines(found):
+        click.echo(line)
 
 
 @main.command()

@@ -30,6 +30,7 @@ from hub.server_frames import (
     RunSignalFrame,
     TypingSignal,
 )
+from hub.why import Why
 from rooms.errors import Code, ResetReason
 from rooms.events import Control, SenderType, Status
 
@@ -224,6 +225,7 @@ _MODELS: Final = (
     Emission,
     FlagChange,
     Flags,
+    Why,
     *STREAM_FRAMES,
 )
 _SHORTENED: Final[dict[str, tuple[type[BaseModel], set[str]]]] = {

@@ -43,6 +43,7 @@ from hub.rate_limit import UserBuckets
 from hub.schema import schema_routes
 from hub.settings import Settings
 from hub.telemetry import AnswerMetrics, BrokerMetrics, Metrics, TaskMetrics
+from hub.why import WhyApi
 from hub.ws import RoomDoor
 from rooms.broker import MemoryBroker
 from rooms.clock import SharedClock
@@ -147,6 +148,8 @@ class Hub:
         self.api = Api(self.rooms, self.endpoints)
         self.events = EventsApi(self.rooms, self.endpoints)
         self.flags = FlagsApi(self.rooms.flags, self.endpoints)
+        broker = self.broker if isinstance(self.broker, RedisBroker) else None
+        self.why = WhyApi(self.rooms, self.manager, self.endpoints, broker)
         self.chat = ChatApi(self.rooms, self.endpoints)
         self.sse = SseRoutes(
             self.rooms,
@@ -262,6 +265,7 @@ class Hub:
             *self.api.routes(),
             *self.events.routes(),
             *self.flags.routes(),
+            *self.why.routes(),
             *self.chat.routes(),
             *self.sse.routes(),
             Route("/healthz", self._healthz),

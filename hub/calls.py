@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from hub.api import EventsQuery, TimelineQuery
+from hub.why import WhyQuery
 from rooms.errors import Code
 
 
@@ -130,6 +131,15 @@ CALLS: Final = (
         "Tell of something that was done for a patient (other back ends).",
         "Stored",
         body="Emission",
+    ),
+    Call(
+        "GET",
+        "/api/v1/events/{event}/why",
+        "get_why",
+        "Tell what became of an event: supervisors and back ends.",
+        "Why",
+        query=WhyQuery,
+        also=(Code.INVALID, Code.NOT_FOUND),
     ),
     Call("GET", "/api/v1/flags", "get_flags", "Give the flags of the tenant (staff).", "Flags"),
     Call(

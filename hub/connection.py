@@ -107,16 +107,22 @@ class Connection:
         "_unsent_bytes",
         "_writable",
         "_writes",
+        "applied",
+        "applied_at",
         "bad_frames",
         "busy",
         "case",
         "closed",
+        "code",
         "codec",
         "due",
+        "entered_at",
         "id",
+        "live_at",
         "on_live",
         "ping",
         "principal",
+        "start",
         "subscription",
     )
 
@@ -143,7 +149,17 @@ class Connection:
         self.busy = False
         """A frame of the client is being handled."""
         self.closed = False
+        self.code: CloseCode | None = None
+        """Why the hub closed it; None: it did not."""
         self.bad_frames = 0
+        self.start = 0
+        """The `seq` after which it was let in."""
+        self.entered_at: datetime | None = None
+        self.live_at: datetime | None = None
+        """When it had caught up for the first time."""
+        self.applied: int | None = None
+        """The last `seq` that its client has confirmed."""
+        self.applied_at: datetime | None = None
         self._socket = socket
         self._limits = limits
         self._surroundings = surroundings
@@ -203,6 +219,7 @@ class Connection:
     def live(self, position: Cursor) -> None:
         if self.on_live is None:
             return
+        self.live_at = self.live_at or self._surroundings.now()
         self.send(CaughtUp(case=self.case, seq=position.seq))
         self.on_live()
 
@@ -226,6 +243,7 @@ class Connection:
         if self.closed:
             return
         self.closed = True
+        self.code = code
         goodbye = Goodbye(code=code, reason=reason, reconnect=code.reconnect, in_ms=in_ms)
         self._unsent.append(text_message(goodbye.encoded()))
         self.flush()
@@ -289,9 +307,11 @@ class Connection:
         if self._cut is not None:
             self.cut(self._cut)
 
-    def ponged(self) -> None:
-        """Note that this client answers pings: from now on it must."""
+    def ponged(self, applied: int | None) -> None:
+        """Note that this client answers pings: from now on it must. And what it has applied."""
         self._ponged = True
+        if applied is not None:
+            self.applied, self.applied_at = applied, self._surroundings.now()
 
     def throttle(self, writes: bool) -> float:
         """Count a frame; 0, or the seconds that its sender should wait before the next."""

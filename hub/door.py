@@ -271,8 +271,8 @@ class Door(ABC):
         match frame:
             case Ping():
                 connection.send(PongFrame() if key is None else PongFrame(key=key))
-            case Pong():
-                connection.ponged()
+            case Pong(seq=seq):
+                connection.ponged(seq)
             case Token():
                 await self._renew(connection, frame)
             case DeskAuth():

@@ -79,6 +79,7 @@ def _parameter(name: str, where: str, description: str, **limits: int) -> Schema
 _PARAMETERS: Final = {
     "case": _parameter("case", "path", "The id of the case."),
     "patient": _parameter("patient", "path", "The id of the patient."),
+    "event": _parameter("event", "path", "The id of the event."),
     "tenant": _parameter("X-Tenant-ID", "header", "The tenant of the token."),
     "key": _parameter(
         "Idempotency-Key",

@@ -28,6 +28,7 @@ class RoomDoor(Door):
             connection.case, by, audience_of(by), connection, after=after, tail=frame.tail
         )
         connection.subscription = joined.subscription
+        connection.start = joined.start.seq
         if not self._admit(connection, by):
             return None
         if joined.reset is not None:

@@ -149,9 +149,15 @@ class Subscription:
             self._full = True
         return not self._full
 
+    @property
+    def reached(self) -> Cursor:
+        """The last event that its reader was handed."""
+        return self._stream.position if self._stream.is_live(self) else self.position
+
     def close(self) -> None:
         if not self.closed:
             self.closed = True
+            self.position = self.reached
             self._stream.leave(self)
 
     async def _catch_up(self) -> None:

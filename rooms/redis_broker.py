@@ -7,13 +7,14 @@ those of rooms that have no reader here.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from rooms.broker import Hint
 from rooms.events import Audience
 from rooms.hints import Batch, decode_batch, opening
+from rooms.redis_inquiries import MARK, Inquiries
 from rooms.redis_link import RedisServer
 from rooms.redis_publisher import Publisher
 from rooms.redis_subscriber import Subscriber
@@ -24,6 +25,8 @@ LIMIT: Final = 0.25
 """Seconds within which Redis must answer what is published."""
 PING_EVERY: Final = 15.0
 """Seconds of silence before Redis is asked for a sign of life; each ping may have its price."""
+REPLIES: Final = 16
+"""Most questions of others that are being answered at once."""
 SOURCES: Final = 1_000
 """Most processes and audiences of which the last number is remembered."""
 
@@ -77,6 +80,12 @@ class RedisBroker:
             random=random,
             ping_every=ping_every,
         )
+        self.tell: Callable[[str], Any] = lambda case: None
+        """Gives what this process knows of a case, as JSON, to another process that asks."""
+        self._inquiries = Inquiries(
+            self._server, channels[Audience.STAFF], process, lambda case: self.tell(case)
+        )
+        self._replies: set[asyncio.Task[None]] = set()
         self._publisher = Publisher(
             self._server,
             channels,
@@ -106,6 +115,15 @@ class RedisBroker:
         """How many processes, this one included, heard what was published last."""
         return self._publisher.receivers
 
+    async def ask(self, case: str) -> tuple[int, list[Any]]:
+        """Ask the others what they know of a case: how many heard it, and what they say.
+
+        Raises:
+            Exception: Redis cannot be reached, or does not answer.
+
+        """
+        return await self._inquiries.ask(case)
+
     def attach(self, receive: Callable[[Hint], None]) -> None:
         self._receive = receive
 
@@ -124,6 +142,8 @@ class RedisBroker:
                 await self._publisher.run()
                 listening.cancel()
         finally:
+            for reply in self._replies:
+                reply.cancel()
             self._ended.set()
 
     async def close(self) -> None:
@@ -134,11 +154,27 @@ class RedisBroker:
     def _hear(self, data: bytes) -> None:
         if data.startswith(self._own):
             return
+        if data.startswith(MARK):
+            self._reply_soon(data)
+            return
         batch = decode_batch(data)
         if batch is None or not self._is_new(batch):
             return
         for hint in batch.hints:
             self._deliver(hint)
+
+    def _reply_soon(self, question: bytes) -> None:
+        # One who asks without end waits for what was asked before.
+        if len(self._replies) < REPLIES:
+            reply = asyncio.create_task(self._reply(question))
+            self._replies.add(reply)
+            reply.add_done_callback(self._replies.discard)
+
+    async def _reply(self, question: bytes) -> None:
+        try:
+            await self._inquiries.reply(question)
+        except Exception as error:  # noqa: BLE001 - it is missed by who asked, and by nobody else
+            logger.info("inquiry_not_answered", reason=self._server.reason(error))
 
     def _is_new(self, batch: Batch) -> bool:
         """Tell whether a batch comes after all that was heard of its process, as it must."""

@@ -30,6 +30,7 @@ from rooms.reads import TimelineEntry
 from rooms.state import Alarm, Policy, RoomState, audience_of, may_enter
 from rooms.tasks import Tasks
 from rooms.timers import Timers
+from rooms.whereabouts import Whereabouts, whereabouts
 
 logger = structlog.get_logger()
 
@@ -231,6 +232,15 @@ class Rooms:
         except Unavailable:
             return False
         return True
+
+    async def whereabouts(self, tenant: str, id: str, case: str | None) -> Whereabouts | None:
+        """Find an event by its id.
+
+        Raises:
+            Unavailable: the log cannot be read, or not in time.
+
+        """
+        return await whereabouts(self._database, tenant, id, case) if _can_be_id(id) else None
 
     def new_case(self) -> str:
         return self._new_id("case")

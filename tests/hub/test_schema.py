@@ -337,12 +337,12 @@ def fits(path: str, answer: httpx2.Response) -> None:
 
 
 async def test_answers_fit_their_schemas(tmp_path: Path) -> None:
-    seen = set()
+    seen, newest = set(), "unknown"
     async with running_hub(tmp_path, service_token=SECRET) as hub, hub.rest(SAM) as http:
         for method, path, status, options in REQUESTS:
-            url = (
-                path.removeprefix("/api/v1").replace("{case}", CASE).replace("{patient}", MARIA_ID)
-            )
+            url = path.removeprefix("/api/v1")
+            for name, id in {"{case}": CASE, "{patient}": MARIA_ID, "{event}": newest}.items():
+                url = url.replace(name, id)
             if path == CHAT:
                 options = {**options, "headers": hub.headers(MARIA)}
             answer = await http.request(method, url, **options)
@@ -350,6 +350,8 @@ async def test_answers_fit_their_schemas(tmp_path: Path) -> None:
             fits(path, answer)
             if status < 300:
                 seen.add((method, path))
+            if status == 201:
+                newest = answer.json()["id"]
     assert seen == {(call.method, call.path) for call in CALLS}
 
 
@@ -364,6 +366,7 @@ EMISSION = {
 CHAT = "/api/v1/patients/{patient}/chat"
 CASE_PATH = "/api/v1/cases/{case}"
 MESSAGES = f"{CASE_PATH}/messages"
+WHY = "/api/v1/events/{event}/why"
 HELLO = {"json": {"text": "Hello", "cards": [CARD]}, "headers": {"Idempotency-Key": "k1"}}
 REQUESTS: list[tuple[str, str, int, dict[str, Any]]] = [
     ("POST", MESSAGES, 201, HELLO),
@@ -390,6 +393,8 @@ REQUESTS: list[tuple[str, str, int, dict[str, Any]]] = [
     ("POST", "/api/v1/flags", 200, {"json": {"name": "sse_streaming", "on": None}}),
     ("POST", "/api/v1/flags", 404, {"json": {"name": "unknown", "on": None}}),
     ("POST", "/api/v1/patients", 201, {"json": {"name": "Paul", "user_id": "user_paul"}}),
+    ("GET", WHY, 200, {}),
+    ("GET", WHY, 404, {"params": {"case": "unknown"}}),
     ("GET", CASE_PATH, 200, {}),
     ("GET", f"{CASE_PATH}/events", 200, {}),
     ("GET", f"{CASE_PATH}/events", 409, {"params": {"after": "9.00000000"}}),

@@ -1,0 +1,157 @@
+"""Why did she not get it: the one answer, from every process."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from auth.principal import Role
+from hub.__main__ import main
+from hub.why import lines
+from rooms.redis_inquiries import ANSWERED_WITHIN
+from tests.kit import CASE, MARIA, PRIYA, WITHIN, Frame, Identity, RunningHub, running_hub
+from tests.stories.test_two_processes import pair
+
+SAM = Identity("user_sam", "Sam", Role.SUPERVISOR)
+STRANGER = Identity("user_x", "X", Role.SUPERVISOR, tenant="tenant-2")
+
+
+async def ask(hub: RunningHub, event: str, who: Identity = SAM) -> dict[str, Any]:
+    async with hub.rest(who) as rest:
+        answer = await rest.get(f"events/{event}/why", params={"case": CASE})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+async def say(hub: RunningHub, text: str, path: str = "messages") -> str:
+    async with hub.rest(PRIYA) as rest:
+        return str((await rest.post(f"cases/{CASE}/{path}", json={"text": text})).json()["id"])
+
+
+async def verdicts(hub: RunningHub, event: str) -> list[tuple[str, str]]:
+    return [(visit["user"], visit["verdict"]) for visit in (await ask(hub, event))["visits"]]
+
+
+async def until(hub: RunningHub, event: str, expected: list[tuple[str, str]]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while await verdicts(hub, event) != expected:  # noqa: ASYNC110 - what other people do
+            await asyncio.sleep(0.01)
+
+
+async def test_it_tells_who_had_left_and_with_what_she_came_back(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub:
+        async with hub.enter(MARIA) as maria:
+            cursor = maria.cursor
+            left = maria.frames[0]["conn"]
+        await until(hub, await say(hub, "before"), [("user_maria", "left")])
+        missed = await say(hub, "Are you there?")
+        async with hub.enter(MARIA, after=cursor) as maria:
+            await until(hub, missed, [("user_maria", "left"), ("user_maria", "written")])
+            await maria.send({"type": "pong", "seq": 3})
+            await until(hub, missed, [("user_maria", "left"), ("user_maria", "applied")])
+            why = await ask(hub, missed)
+        assert why["event"]["case"] == CASE
+        assert why["event"]["by"] == {"type": "coordinator", "id": "user_priya"}
+        assert (why["event"]["staff_seq"], why["event"]["patient_seq"]) == (3, 3)
+        gone, here = why["visits"]
+        assert (gone["conn"], gone["start"], gone["written"]) == (left, 0, 1)
+        assert gone["left"] is not None
+        assert (here["start"], here["written"], here["applied"], here["left"]) == (1, 3, 3, None)
+        assert (why["silent"], why["problem"], len(why["processes"])) == (0, None, 1)
+
+
+async def test_it_tells_what_is_not_for_patients_and_what_a_reader_began_behind(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path) as hub:
+        note = await say(hub, "psst", "notes")
+        hello = await say(hub, "Hello")
+        async with hub.enter(MARIA, tail=0), hub.enter(PRIYA):
+            assert await verdicts(hub, note) == [
+                ("user_maria", "hidden"),
+                ("user_priya", "written"),
+            ]
+            assert await verdicts(hub, hello) == [("user_maria", "had"), ("user_priya", "written")]
+            assert (await ask(hub, note))["event"]["patient_seq"] is None
+
+
+async def test_it_tells_with_what_the_hub_closed_a_socket(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, hub.enter(MARIA) as maria:
+        hub.hub.manager.send_away(next(iter(hub.hub.manager.of_case(CASE))))
+        assert await maria.expect_close() == 4503
+        missed = await say(hub, "Hello")
+        await until(hub, missed, [("user_maria", "left")])
+        [visit] = (await ask(hub, missed))["visits"]
+    assert visit["code"] == 4503
+
+
+async def test_nothing_of_it_is_a_text_or_a_name(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, hub.enter(MARIA):
+        why = str(await ask(hub, await say(hub, "a text")))
+    assert "a text" not in why
+    assert "Maria" not in why
+    assert "Priya" not in why
+
+
+@pytest.mark.parametrize(("who", "status"), [(MARIA, 403), (PRIYA, 403), (STRANGER, 404)])
+async def test_only_supervisors_of_the_tenant_are_told(
+    tmp_path: Path, who: Identity, status: int
+) -> None:
+    async with running_hub(tmp_path) as hub:
+        event = await say(hub, "Hello")
+        async with hub.rest(who) as rest:
+            assert (await rest.get(f"events/{event}/why")).status_code == status
+
+
+async def test_one_process_tells_what_all_know(tmp_path: Path, postgres_url: str) -> None:
+    async with pair(tmp_path, postgres_url) as hubs:
+        event = await say(hubs.one, "Hello")
+        async with hubs.one.enter(MARIA), hubs.other.enter(PRIYA):
+            why = await ask(hubs.other, event)
+            assert sorted(visit["user"] for visit in why["visits"]) == ["user_maria", "user_priya"]
+            assert (len(why["processes"]), why["silent"]) == (2, 0)
+            # In a moment without readers of Redis no one is asked.
+            hubs.valkey.kill()
+            why = await ask(hubs.other, event)
+            assert [visit["user"] for visit in why["visits"]] == ["user_priya"]
+            assert "own address" in why["problem"]
+            hubs.valkey.start()
+
+
+async def test_a_process_that_does_not_answer_is_counted(tmp_path: Path, postgres_url: str) -> None:
+    async with pair(tmp_path, postgres_url) as hubs:
+        event = await say(hubs.one, "Hello")
+
+        def fail(case: str) -> Frame:
+            raise ZeroDivisionError
+
+        hubs.one.hub.broker.tell = fail  # type: ignore[union-attr]
+        began = asyncio.get_running_loop().time()
+        why = await ask(hubs.other, event)
+        assert asyncio.get_running_loop().time() - began >= ANSWERED_WITHIN
+        assert (len(why["processes"]), why["silent"]) == (1, 1)
+        assert any("did not answer" in line for line in lines(why))
+
+
+async def test_the_command_line_asks_a_hub_that_runs(tmp_path: Path) -> None:
+    async with running_hub(tmp_path, service_token="s" * 32) as hub, hub.enter(MARIA):
+        event = await say(hub, "Hello")
+        variables = {"HUB_DEV": "1", "HUB_SERVICE_TOKEN": "s" * 32, "HUB_DATA_DIR": str(tmp_path)}
+        options = ["why", event, "--url", hub.http]
+        result = await asyncio.to_thread(CliRunner().invoke, main, options, env=variables)
+        unknown = await asyncio.to_thread(
+            CliRunner().invoke, main, ["why", "unknown", "--url", hub.http], env=variables
+        )
+    assert result.exit_code == 0, result.output
+    assert f"{event}: message by coordinator user_priya, in {CASE}" in result.output
+    assert "written, not confirmed: patient user_maria" in result.output
+    assert (unknown.exit_code, unknown.output) == (1, "There is no such event.\n")
+
+
+def test_without_a_token_the_command_line_says_what_to_set() -> None:
+    result = CliRunner().invoke(main, ["why", "x"], env={"HUB_DEV": "1"})
+    assert result.exit_code == 2
+    assert "HUB_SERVICE_TOKEN" in result.output
