@@ -26,6 +26,10 @@ class Lane(Generic[T]):
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def waiting(self) -> tuple[T, ...]:
+        return tuple(self._waiting)
+
     def put(self, item: T) -> bool:
         """Take an item; False means that too many wait already and it was not taken."""
         if len(self._waiting) >= WAITING:

@@ -234,6 +234,7 @@ class Log(LogReads):
         self._committed = committed
         self._promised = promised
         self._lane = Lane(self._write_those_awaited)
+        self._giving_up: asyncio.TimerHandle
 
     async def run(self) -> None:
         """Write what is appended until cancelled."""
@@ -265,12 +266,7 @@ class Log(LogReads):
         job = _Job(case, command, by, key, echo, policy, alarm, answer)
         if not self._lane.put(job):
             raise Unavailable("Too much waits to be stored. Try again in a moment.")
-        try:
-            async with asyncio.timeout(STORE_WITHIN):
-                return await job.answer
-        except TimeoutError:
-            job.given_up = True
-            raise Unavailable from None
+        return await job.answer
 
     async def written_to(self, cases: Sequence[str], by: Principal, key: str) -> str | None:
         """Give the one of these cases in which `by` has used the key, if there is one."""
@@ -281,8 +277,24 @@ class Log(LogReads):
 
     async def _write_those_awaited(self, jobs: list[_Job]) -> None:
         awaited = [job for job in jobs if not job.given_up]
-        if awaited:
-            await self._write(awaited)
+        self._give_up_later(awaited)
+        try:
+            if awaited:
+                await self._write(awaited)
+        finally:
+            self._giving_up.cancel()
+
+    def _give_up_later(self, jobs: list[_Job]) -> None:
+        # One timer for a batch: what waits for each command would be paid for each.
+        loop = asyncio.get_running_loop()
+        self._giving_up = loop.call_later(STORE_WITHIN, self._give_up, jobs)
+
+    def _give_up(self, jobs: list[_Job]) -> None:
+        """Tell the authors of a batch that hangs to try again, and all who wait behind it."""
+        for job in [*jobs, *self._lane.waiting]:
+            job.given_up = True
+            job.refuse(Unavailable())
+        self._give_up_later(jobs)
 
     async def _write(self, jobs: list[_Job], *, again: bool = False) -> None:
         try:
