@@ -200,6 +200,10 @@ class Stream:
         self._archived = False
         self._run: Run | None = None
         """The answer that live readers see growing."""
+        self._hushed: Run | None = None
+        """One that live readers still see, though a person took over: they learn that it is over
+        when they learn of that.
+        """
         self._over: deque[str] = deque(maxlen=OVER)
         """The last answers that are known to have ended: what comes of them late is not shown."""
         self._end: RunSignal | None = None
@@ -244,8 +248,8 @@ class Stream:
         self._newest = max(self._newest, head.seq)
         self._ai_fence = max(self._ai_fence, state.ai_fence)
         if self._run is not None and self._run.fence < self._ai_fence:
-            # Who joins now knows already that a person leads the case.
-            self._run = None
+            # Who joins now knows already that a person leads the case; the others will hear of it.
+            self._hushed, self._run = self._run, None
         if self._position is None:
             self._position = head
             self._known = state.staff.seq
@@ -348,8 +352,21 @@ class Stream:
         if begun < self._known:
             return False
         self._known = begun
+        self._end_unheard()
         self._run = Run(step.run, step.fence)
         return True
+
+    def _end_unheard(self) -> None:
+        """Tell live readers that an answer is over of whose end no hint has told."""
+        if self._run is None:
+            return
+        run, self._run = self._run, None
+        step = Progress(run.id, run.fence, RunState.STOPPED)
+        self._end = RunSignal(self._feed.case, self.audience, step)
+        self._over.append(run.id)
+        for subscription in list(self._live):
+            if not subscription.write(self._end.encoded(subscription.reader.codec)):
+                self._fall_behind(subscription)
 
     def _grow(self, run: Run, step: Progress) -> bool:
         if step.i is not None and step.i > run.pieces:
@@ -411,6 +428,8 @@ class Stream:
         elif now is not shown:
             # Another answer has begun since the log was read.
             return
+        else:
+            self._end_unheard()
         self._run = run
         for subscription in list(self._live):
             subscription.reader.answering(run)
@@ -469,7 +488,8 @@ class Stream:
         self._fence = change["fence"]
         if change["control"] == Control.HUMAN:
             self._ai_fence = max(self._ai_fence, self._fence)
-            self._run = None
+            self._run, self._hushed = self._run or self._hushed, None
+            self._end_unheard()
         if self._early:
             self._ask()
 

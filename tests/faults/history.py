@@ -112,10 +112,10 @@ def _deliveries(
 
 
 def seconds_to_ack(members: Sequence[Member], since: float, until: float) -> list[float]:
-    """Give how long each thing that was said between two moments waited for its ack, in order."""
+    """Give how long a hub took to acknowledge what it was told between two moments, in order."""
     return sorted(
-        sent.answered - sent.at
+        sent.seconds
         for member in members
         for sent in member.sent.values()
-        if sent.answered is not None and since <= sent.at <= until
+        if sent.answered is not None and since <= sent.answered <= until
     )

@@ -68,6 +68,8 @@ class Sent:
     frame: Frame
     at: float
     answered: float | None = None
+    seconds: float = 0.0
+    """How long it took until it was acknowledged, from when it was its turn."""
     hub: int | None = None
     ack: Frame | None = None
     refusal: str | None = None
@@ -239,7 +241,7 @@ class Member:
         sent = self.waiting.pop(key, None)
         if sent is None:
             return
-        sent.answered, sent.hub = now, sojourn.hub
+        sent.answered, sent.hub, sent.seconds = now, sojourn.hub, now - since
         if frame["type"] == "ack":
             sent.ack = frame
         else:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ RATE: Final = 40.0
 """Things that people do in a second, all together."""
 WANDERING: Final = 0.03
 """How many of these are that somebody's line breaks, and they come back, perhaps elsewhere."""
+TICK_S: Final = 0.02
 LEASE_S: Final = 2.0
 HEARTBEAT_S: Final = 1.0
 OMAR: Final = Identity("user_omar", "Omar", Role.COORDINATOR)
@@ -78,6 +80,8 @@ class World:
         self._tasks = tasks
         self._driver: asyncio.Task[None] | None = None
         self._owned: list[asyncio.Task[None]] = []
+        self._lags: list[tuple[float, float]] = []
+        """When this process had to wait for the machine, and how long."""
 
     @property
     def hubs(self) -> list[HubProcess]:
@@ -118,7 +122,18 @@ class World:
     def drive(self) -> None:
         """Let people talk until the world comes to rest."""
         self._driver = self._tasks.create_task(self._drive())
-        self._owned.append(self._driver)
+        self._owned += [self._driver, self._tasks.create_task(self.watch())]
+
+    async def watch(self) -> None:
+        """Note how late the machine is: what is measured here is as late, or more."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(TICK_S)
+            self._lags.append((before, time.monotonic() - before - TICK_S))
+
+    def lag(self, since: float, until: float) -> float:
+        """Give the longest time that anything here waited for the machine."""
+        return max(lag for at, lag in self._lags if since <= at <= until)
 
     async def _drive(self) -> None:
         number = 0

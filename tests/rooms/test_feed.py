@@ -682,6 +682,22 @@ def test_what_the_log_said_of_an_answer_is_not_shown_after_a_takeover() -> None:
         assert shown(guest) == [None], moment
 
 
+@pytest.mark.parametrize("joins", [False, True])
+def test_whoever_sees_an_answer_learns_of_its_end_though_only_the_takeover_was_told(
+    joins: bool,
+) -> None:
+    room, (guest,) = settled(3, 3)
+    answering(room)
+    *_, control, also_control = room.log.change(Control.HUMAN)
+    if joins:
+        room.join(seq=2)
+        for _ in range(3):
+            room.steps.step()
+    room.tell([control, also_control])
+    room.settle()
+    assert [end["state"] for end in guest.screen.ends] == ["stopped"]
+
+
 def test_who_was_let_in_after_a_takeover_is_not_shown_what_the_others_still_see() -> None:
     room, (old,) = settled(3, 3)
     answering(room, "Good ")
