@@ -130,13 +130,14 @@ class WhyApi:
             raise Rejected(Code.NOT_FOUND, "There is no such event.")
         heard, others, problem = await self._ask(event.case)
         reports = [self.report(event.case), *others]
+        visits = [visit for report in reports for visit in _visits(report, event)]
         return JSONResponse(
             Why(
                 event=_event(event),
                 processes=[WhyProcess(**report["process"]) for report in reports],
                 silent=heard - len(others),
                 problem=problem,
-                visits=[visit for report in reports for visit in _visits(report, event)],
+                visits=sorted(visits, key=lambda visit: visit.entered or ""),
             ).model_dump()
         )
 
@@ -222,7 +223,7 @@ def lines(why: dict[str, Any]) -> list[str]:
     found += [f"  process {_process(process)}" for process in why["processes"]]
     found += [f"  {why['silent']} processes were asked and did not answer"] if why["silent"] else []
     found += [f"  {why['problem']}"] if why["problem"] else []
-    found += [_visit(visit) for visit in sorted(why["visits"], key=lambda each: each["entered"])]
+    found += [_visit(visit) for visit in why["visits"]]
     if not why["visits"]:
         found.append("  nobody was in the case by WebSocket within the last two hours")
     return found
