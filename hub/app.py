@@ -34,6 +34,8 @@ from hub.api import Api
 from hub.body_limit import BodyLimit
 from hub.chat import ChatApi
 from hub.connection import Limits
+from hub.consent_api import ConsentApi
+from hub.demo import PEOPLE
 from hub.desk_door import DeskDoor
 from hub.endpoints import Authenticator, Endpoints
 from hub.events_api import EventsApi
@@ -43,6 +45,7 @@ from hub.rate_limit import UserBuckets
 from hub.schema import schema_routes
 from hub.settings import Settings
 from hub.telemetry import AnswerMetrics, BrokerMetrics, Metrics, TaskMetrics
+from hub.uploads_api import UPLOADS, UploadsApi
 from hub.ws import RoomDoor
 from rooms.broker import MemoryBroker
 from rooms.database import open_database
@@ -52,6 +55,8 @@ from rooms.redis_broker import RedisBroker
 from rooms.runs import REPLY
 from rooms.service import Rooms
 from rooms.state import Policy
+from web.dev_sign_in import DevSignIn
+from web.pages import Pages
 
 logger = structlog.get_logger()
 
@@ -138,9 +143,12 @@ class Hub:
             authenticate,
             new_id=new_id,
             writes=UserBuckets(settings.writes_per_s, settings.writes_burst, monotonic),
+            signals=UserBuckets(settings.signals_per_s, settings.signals_burst, monotonic),
         )
-        self.api = Api(self.rooms, self.endpoints)
+        self.api = Api(self.rooms, self.desks, self.endpoints)
         self.events = EventsApi(self.rooms, self.endpoints)
+        self.consent = ConsentApi(self.rooms, self.endpoints)
+        self.uploads = UploadsApi(self.rooms, self.endpoints, settings.max_upload)
         self.flags = FlagsApi(self.rooms.flags, self.endpoints)
         self.chat = ChatApi(self.rooms, self.endpoints)
         self.sse = SseRoutes(
@@ -153,6 +161,11 @@ class Hub:
             per_user=settings.streams_per_user,
         )
         self.rooms.flags.changed = self.sse.obey_flags
+        self.pages = Pages(
+            origins=settings.allowed_origins,
+            cookie=settings.session_cookie,
+            dev=_dev_sign_in(settings, now),
+        )
         self.metrics = Metrics(
             {
                 "hub_sockets": ("Open WebSockets.", lambda: self.manager.connections),
@@ -248,6 +261,8 @@ class Hub:
         return [
             *self.api.routes(),
             *self.events.routes(),
+            *self.consent.routes(),
+            *self.uploads.routes(),
             *self.flags.routes(),
             *self.chat.routes(),
             *self.sse.routes(),
@@ -291,7 +306,7 @@ def create_app(hub: Hub) -> ASGIApp:
 def _http_app(hub: Hub) -> Starlette:
     settings = hub.settings
     return Starlette(
-        routes=hub.http_routes(),
+        routes=[*hub.http_routes(), *hub.pages.routes()],
         lifespan=hub.lifespan,
         middleware=[
             Middleware(
@@ -307,7 +322,11 @@ def _http_app(hub: Hub) -> Starlette:
                     "Prefer",
                 ],
             ),
-            Middleware(BodyLimit, max_body=settings.max_body),
+            Middleware(
+                BodyLimit,
+                max_body=settings.max_body,
+                others={UPLOADS: hub.uploads.max_body},
+            ),
         ],
         exception_handlers={404: _not_found, 405: _not_allowed, 413: _too_large, 500: _failed},
     )
@@ -367,6 +386,18 @@ def _verifier(
         azp=settings.jwt_azp,
         staff_organisations=settings.staff_organisations,
         service_token=None if secret is None else secret.get_secret_value(),
+    )
+
+
+def _dev_sign_in(settings: Settings, now: Callable[[], datetime]) -> DevSignIn | None:
+    if not settings.dev:
+        return None
+    return DevSignIn(
+        PEOPLE,
+        DevKeys(settings.data_dir),
+        now=now,
+        own_origins=_own_origins(settings),
+        origins=settings.allowed_origins,
     )
 
 

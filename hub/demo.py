@@ -1,15 +1,17 @@
-"""A demonstration: one tenant, a patient and a coordinator, and the lines to paste."""
+"""A demonstration: one tenant, a patient and her team, what to open and the lines to paste."""
 
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from auth.dev import DevKeys
 from auth.principal import Principal, Role
-from hub.app import Hub
+from hub.settings import Settings
 from rooms.commands import RegisterPatient
 from rooms.errors import Code, Rejected
+from rooms.service import Rooms
+from web.dev_sign_in import DevIdentity
 
 TENANT: Final = "tenant-curaway-patients"
 CASE: Final = "case-maria-001"
@@ -17,10 +19,40 @@ MARIA: Final = "demo-patient-maria-001"
 LIFETIME: Final = timedelta(hours=12)
 
 
-async def seed(hub: Hub) -> None:
+def _staff(name: str, role: Role, page: str) -> DevIdentity:
+    return DevIdentity(name.lower(), f"user_{name.lower()}", TENANT, name, role, page)
+
+
+_MARIA: Final = DevIdentity(
+    "maria", "user_maria", TENANT, "Maria", Role.PATIENT, f"/cases/{CASE}", patient_id=MARIA
+)
+_PRIYA: Final = _staff("Priya", Role.COORDINATOR, f"/admin/cases/{CASE}")
+PEOPLE: Final = (
+    _MARIA,
+    _PRIYA,
+    _staff("Ravi", Role.COORDINATOR, "/admin"),
+    _staff("Sam", Role.SUPERVISOR, "/admin"),
+)
+"""Whom a developer may be."""
+
+
+class Demonstrated(Protocol):
+    """What a demonstration needs of a hub."""
+
+    settings: Settings
+    rooms: Rooms
+    now: Callable[[], datetime]
+
+    @property
+    def assistant(self) -> str:
+        """Who answers patients, in a few words."""
+        ...
+
+
+async def seed(hub: Demonstrated) -> None:
     """Register Maria and open her case, unless a former start has."""
     registrar = Principal("service", TENANT, Role.SERVICE, "Registration")
-    command = RegisterPatient(MARIA, "Maria", "user_maria")
+    command = RegisterPatient(MARIA, _MARIA.name, _MARIA.sub)
     try:
         await hub.rooms.handle(CASE, command, registrar, "demo", echo=False)
     except Rejected as error:
@@ -30,44 +62,32 @@ async def seed(hub: Hub) -> None:
 
 def maria(keys: DevKeys, now: datetime) -> str:
     """Mint a token for the patient."""
-    return keys.mint(
-        sub="user_maria",
-        tenant=TENANT,
-        name="Maria",
-        patient_id=MARIA,
-        now=now,
-        lifetime=LIFETIME,
-    )
+    return _MARIA.mint(keys, now, LIFETIME)
 
 
 def priya(keys: DevKeys, now: datetime) -> str:
     """Mint a token for her coordinator."""
-    return keys.mint(
-        sub="user_priya",
-        tenant=TENANT,
-        name="Priya",
-        role=Role.COORDINATOR,
-        now=now,
-        lifetime=LIFETIME,
-    )
+    return _PRIYA.mint(keys, now, LIFETIME)
 
 
-async def present(hub: Hub, say: Callable[[str], None]) -> None:
+async def present(hub: Demonstrated, say: Callable[[str], None]) -> None:
     """Make the demonstration ready, and tell how to use it."""
     await seed(hub)
     say(instructions(hub))
 
 
-def instructions(hub: Hub) -> str:
+def instructions(hub: Demonstrated) -> str:
     """Tell what to open and what to paste."""
     host, port = hub.settings.host, hub.settings.port
     keys, now = DevKeys(hub.settings.data_dir), hub.now()
     patient, coordinator = maria(keys, now), priya(keys, now)
     wscat = f"npx -y wscat@6 -c ws://{host}:{port}/api/v1/cases/{CASE}/ws"
     return f"""
-The hub is ready: http://{host}:{port}  (readiness /readyz, metrics /metrics, API /docs)
+The hub is ready. Open http://{host}:{port} in a browser: Maria and Priya, next to each other.
+  one page each:  /cases/{CASE}  and  /admin  (choose who you are)
+  also there:     API /docs, readiness /readyz, metrics /metrics
 
-Maria, the patient. In one terminal:
+Or by hand. Maria, the patient. In one terminal:
   {wscat}
 and at its prompt, within {hub.settings.auth_within_s:.0f} seconds:
   {_auth(patient)}

@@ -81,3 +81,8 @@ def forbidden() -> Rejected:
     Invariant: the two are told apart nowhere, or ids of other patients' cases could be guessed.
     """
     return Rejected(Code.FORBIDDEN, "There is no such case, or you have no right to it.")
+
+
+def unknown_upload() -> Rejected:
+    """Give one answer for a file that is not yours and a file that does not exist."""
+    return Rejected(Code.NOT_FOUND, "There is no such file, or you have no right to it.")

@@ -47,7 +47,7 @@ async def test_metrics_are_in_the_format_of_prometheus(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/api/v1/cases", "/api/v1/cases/x/y", "/api/v1/cases/a%2Fb/messages"]
+    "path", ["/nothing", "/api/v1/case", "/api/v1/cases/x/y", "/api/v1/cases/a%2Fb/messages"]
 )
 async def test_what_is_not_there_is_told_in_the_form_of_errors(room: Room, path: str) -> None:
     answer = await request(room, "GET", path)
