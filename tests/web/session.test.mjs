@@ -28,6 +28,7 @@ class Page extends EventTarget {
       getItem: (key) => this.kept.get(key) ?? null,
       setItem: (key, value) => this.kept.set(key, value),
       removeItem: (key) => this.kept.delete(key),
+      clear: () => this.kept.clear(),
     };
     this.answers = answers;
     this.requests = [];

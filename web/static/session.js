@@ -134,7 +134,8 @@ export function choose(identity, page = window) {
  * @returns {Promise<never>}
  */
 function leave(page) {
-  memory(page)?.removeItem(CHOICE);
+  // Whoever comes next to this tab finds nothing of the one before.
+  memory(page)?.clear();
   const here = new URL(page.location.href);
   here.searchParams.delete("as");
   page.location.replace(`/sign-in?next=${encodeURIComponent(here.pathname + here.search)}`);

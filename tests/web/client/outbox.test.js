@@ -107,6 +107,53 @@ test("what was typed before anybody was known is stored as soon as somebody is",
   assert.deepEqual(world.hub.texts, ["early"]);
 });
 
+test("what is typed after a reload without a network survives a second one", async () => {
+  const world = new World();
+  const { page, client } = await world.connected();
+  client.stop();
+  const token = world.token;
+  world.token = () => Promise.reject(new Error("There is no network."));
+  page.online = false;
+  const reloaded = () => {
+    const tab = world.open({ environment: world.environment(page) });
+    tab.client.start();
+    return tab;
+  };
+  const second = reloaded();
+  await world.pass(100);
+  void second.client.send("message", { text: "on the train" });
+  second.client.stop();
+  const third = reloaded();
+  await world.pass(100);
+  assert.deepEqual(typed(third), ["on the train"]);
+  world.token = token;
+  page.online = true;
+  third.client.reconnect();
+  await world.until(() => third.client.state === "connected");
+  await world.pass(100);
+  assert.deepEqual(world.hub.texts, ["on the train"]);
+});
+
+test("whoever comes to the same tab next never sends what another has typed", async () => {
+  const world = new World();
+  const { page, client } = await world.connected();
+  world.hub.websocket = "refused";
+  world.hub.http = "down";
+  world.hub.socket.cut(1006);
+  void client.send("message", { text: "mine" });
+  await world.pass(10);
+  client.stop();
+  world.hub.websocket = "ok";
+  world.hub.http = "ok";
+  world.user = "another";
+  const tab = world.open({ environment: world.environment(page) });
+  tab.client.start();
+  await world.until(() => tab.client.state === "connected");
+  await world.pass(1_000);
+  assert.deepEqual([tab.client.outbox, world.hub.texts], [[], []]);
+  assert.equal(world.storage.keys.length, 1);
+});
+
 test("after a cut the same key goes again, and is stored once", async () => {
   const world = new World();
   const tab = await world.connected();

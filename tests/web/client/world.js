@@ -119,6 +119,8 @@ class Target {
 export class Page {
   document = new Target();
   window = new Target();
+  /** Of the tab alone; a reload keeps it. */
+  storage = new Storage().tab(this.window);
   online = true;
 
   hide() {
@@ -477,6 +479,7 @@ export class World {
       window: page.window,
       online: () => page.online,
       storage: () => this.storage.tab(page.window),
+      tabStorage: () => page.storage,
       report: (error) => this.reported.push(error),
     };
   }

@@ -31,6 +31,7 @@
  * @property {EventSourceLike | undefined} window
  * @property {() => boolean} online what the browser believes
  * @property {() => StorageLike | null} storage null where it is forbidden
+ * @property {() => StorageLike | null} tabStorage the same, of this tab alone
  * @property {(error: unknown) => void} report tells of a listener that threw
  */
 
@@ -49,7 +50,8 @@ function ofThisPage() {
     document: page.document,
     window: page.window,
     online: () => page.navigator?.onLine !== false,
-    storage: ownStorage,
+    storage: () => storageOf("localStorage"),
+    tabStorage: () => storageOf("sessionStorage"),
     report: (error) => (page.reportError ?? console.error)(error),
   };
 }
@@ -64,9 +66,10 @@ export function environmentWith(given = {}) {
   return { ...ofThisPage(), ...given };
 }
 
-function ownStorage() {
+/** @param {"localStorage" | "sessionStorage"} name */
+function storageOf(name) {
   try {
-    return globalThis.localStorage ?? null;
+    return globalThis[name] ?? null;
   } catch {
     // A browser that forbids storage throws at the mere look.
     return null;

@@ -75,6 +75,7 @@ export class HubClient {
     this.#outbox = new Outbox({
       environment,
       storage: options.storage === undefined ? environment.storage() : options.storage,
+      tabStorage: environment.tabStorage(),
       case: options.case,
       changed: () => this.#tell("outbox", this.outbox),
       notStored: () => this.#tell("notice", NOT_STORED),
@@ -147,6 +148,7 @@ export class HubClient {
       window?.addEventListener("storage", heed);
       this.#forgetTabs = () => window?.removeEventListener("storage", heed);
     }
+    this.#outbox.recall();
     this.#connection.start();
   }
 

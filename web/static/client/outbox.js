@@ -3,6 +3,7 @@
  *
  * Each command is one item of the storage, `curaway.outbox/<user>/<case>/<key>`, so that two tabs
  * never overwrite each other, and nobody sends what somebody else has typed, or for another case.
+ * The tab remembers whose outbox it was, for a reload without a network brings no token that tells.
  *
  * Invariant: a command is stored before it can be sent, and stays until the hub has said that it
  * has it, or the user has discarded it. Its key never changes.
@@ -21,6 +22,8 @@ import { HubError } from "./errors.js";
  */
 
 const PREFIX = "curaway.outbox/";
+/** Begins the names under which a tab remembers whose outbox it was. */
+const USER = "curaway.user/";
 export const FOREIGN_WAIT_MS = 4_000;
 /** Older text is sent only if its author says so again. */
 export const EXPIRES_MS = 7 * 24 * 3_600_000;
@@ -30,6 +33,7 @@ export class Outbox {
    * @param {object} options
    * @param {import("./environment.js").Environment} options.environment
    * @param {import("./environment.js").StorageLike | null} options.storage
+   * @param {import("./environment.js").StorageLike | null} options.tabStorage
    * @param {string} options.case
    * @param {() => void} options.changed
    * @param {() => void} options.notStored is called once if the storage does not take something
@@ -37,6 +41,7 @@ export class Outbox {
   constructor(options) {
     this.#environment = options.environment;
     this.#storage = options.storage;
+    this.#tabStorage = options.tabStorage;
     this.#case = options.case;
     this.#changed = options.changed;
     this.#notStored = options.notStored;
@@ -44,6 +49,7 @@ export class Outbox {
 
   #environment;
   #storage;
+  #tabStorage;
   #case;
   #changed;
   #notStored;
@@ -66,6 +72,12 @@ export class Outbox {
     return this.#items.get(key);
   }
 
+  /** Until somebody is known, this is the outbox of whoever it was before the page was loaded. */
+  recall() {
+    const user = this.#user === null ? this.#remembered() : null;
+    if (user !== null) this.belongsTo(user);
+  }
+
   /**
    * From now on this is the outbox of `user`. What was written before anybody was known is theirs;
    * what somebody else has written stays in the storage, for them.
@@ -76,6 +88,7 @@ export class Outbox {
     if (this.#user === user) return;
     const homeless = this.#user === null ? this.items : [];
     this.#user = user;
+    this.#remember(user);
     this.#items.clear();
     this.#foreign.clear();
     for (const item of this.#stored()) this.#items.set(item.key, item);
@@ -212,7 +225,24 @@ export class Outbox {
     this.#changed();
   }
 
-  // The storage, each access to which may throw.
+  // The storages, each access to which may throw.
+
+  #remembered() {
+    try {
+      return this.#tabStorage?.getItem(USER + this.#case) ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {string} user */
+  #remember(user) {
+    try {
+      this.#tabStorage?.setItem(USER + this.#case, user);
+    } catch {
+      // After a reload without a network the outbox is seen once a token comes.
+    }
+  }
 
   #prefix() {
     return `${PREFIX}${encodeURIComponent(this.#user ?? "")}/${encodeURIComponent(this.#case)}/`;
