@@ -17,6 +17,10 @@ function token(claims = {}) {
 
 /** A window, as far as a session needs one; its time passes at once. */
 class Page extends EventTarget {
+  #now = 0;
+  #last = 0;
+  #ticking = false;
+
   constructor({ address = `${HERE}/admin`, cookie = "", parent = null, answers = [] } = {}) {
     super();
     this.parent = parent ?? this;
@@ -43,25 +47,45 @@ class Page extends EventTarget {
   }
 
   setTimeout(call, ms, ...values) {
-    const id = setTimeout(call, ms / 100, ...values);
-    this.timers.set(id, "timeout");
-    return id;
+    return this.#set("timeout", () => call(...values), ms);
   }
 
   clearTimeout(id) {
     this.timers.delete(id);
-    clearTimeout(id);
   }
 
   setInterval(call, ms) {
-    const id = setInterval(call, ms / 100);
-    this.timers.set(id, "interval");
-    return id;
+    return this.#set("interval", call, ms);
   }
 
   clearInterval(id) {
     this.timers.delete(id);
-    clearInterval(id);
+  }
+
+  // Time stands still while anything happens, and then goes on to the next timer.
+
+  #set(kind, call, ms) {
+    this.#last += 1;
+    this.timers.set(this.#last, { kind, call, ms, at: this.#now + ms });
+    this.#wind();
+    return this.#last;
+  }
+
+  #wind() {
+    if (this.#ticking || this.timers.size === 0) return;
+    this.#ticking = true;
+    setImmediate(() => this.#tick());
+  }
+
+  #tick() {
+    this.#ticking = false;
+    if (this.timers.size === 0) return;
+    const [[id, timer]] = [...this.timers].sort(([, a], [, b]) => a.at - b.at);
+    this.#now = timer.at;
+    if (timer.kind === "interval") timer.at += timer.ms;
+    else this.timers.delete(id);
+    timer.call();
+    this.#wind();
   }
 
   hear(data, origin, source = this.parent) {
@@ -246,7 +270,7 @@ test("a token that was refused is waited for to be replaced", async () => {
   const page = new Page({ cookie: "__session=one" });
   const mine = session(standalone, page);
   await mine.token();
-  setTimeout(() => (page.document.cookie = "__session=two"), 12);
+  page.setTimeout(() => (page.document.cookie = "__session=two"), 1_200);
   assert.equal(await mine.token({ renew: true }), "two");
   await assert.rejects(mine.token({ renew: true }), signedOut);
 });
