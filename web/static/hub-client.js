@@ -21,6 +21,7 @@
 
 export { HubClient } from "./client/hub.js";
 export { DeskClient, byUrgency } from "./client/desk.js";
+export { casesOf } from "./client/outbox.js";
 export { HubError } from "./client/errors.js";
 export { EventStreamParser, readEventStream } from "./client/sse.js";
 

@@ -531,3 +531,16 @@ test("frames of a kind that it does not know are ignored", async () => {
   assert.equal(tab.client.state, "connected");
   assert.deepEqual(world.reported, []);
 });
+
+test("a page that is looked at asks nothing of a hub that has not said hello", async () => {
+  const world = new World();
+  world.hub.websocket = "silent";
+  const tab = world.open();
+  tab.client.start();
+  await world.pass(1_000);
+  tab.page.show();
+  tab.page.window.fire("online");
+  await world.pass(4_000);
+  assert.deepEqual(world.hub.frames, []);
+  assert.equal(world.hub.opened.length, 1);
+});

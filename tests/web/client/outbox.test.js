@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HubError } from "../../../web/static/hub-client.js";
+import { HubError, casesOf } from "../../../web/static/hub-client.js";
 import { World } from "./world.js";
 
 const messages = (world) => world.hub.frames.filter(({ type }) => type === "message");
@@ -566,4 +566,32 @@ test("no text of a user is in an address, or in what is reported", async () => {
   void tab.client.send("message", { text: "SECRET" });
   await world.pass(5_000);
   assert.equal(world.hub.opened.some((each) => each.includes("SECRET")), false);
+});
+
+test("another user's outbox is not seen at the reset that their token brings", async () => {
+  const world = new World();
+  world.claims = { exp: Math.floor(world.clock.now / 1000) + 120 };
+  const tab = await world.connected();
+  world.hub.errors.set("mine", { code: "invalid" });
+  const refused = refusal(tab.client.send("message", { text: "mine" }, { key: "mine" }));
+  await world.pass(50);
+  await refused;
+  const seen = [];
+  tab.client.on("reset", () => seen.push(typed(tab)));
+  world.user = "another";
+  world.claims = {};
+  await world.pass(120_000);
+  assert.deepEqual(seen, [[]]);
+});
+
+test("the cases of which something waits are found, for each user", async () => {
+  const world = new World();
+  const tab = await world.connected({ case: "a/b %" });
+  world.hub.websocket = "refused";
+  world.hub.http = "down";
+  world.hub.socket.cut();
+  void tab.client.send("message", { text: "waits" });
+  const storage = world.storage.tab(tab.page.window);
+  assert.deepEqual([...casesOf(storage, "maria")], ["a/b %"]);
+  assert.deepEqual([...casesOf(storage, "another")], []);
 });

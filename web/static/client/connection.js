@@ -499,7 +499,8 @@ export class Connection {
 
   /** Ask for a sign of life; without one the link is lost. */
   #ask() {
-    if (this.#link === null || this.#timers.has("answer")) return;
+    // Until the hub has answered at all, `#watch` waits for it.
+    if (this.#link === null || !this.#opened || this.#timers.has("answer")) return;
     this.#after("answer", ANSWER_WITHIN_MS, () => this.#lose());
     this.#link.ping();
   }

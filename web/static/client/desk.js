@@ -118,6 +118,11 @@ export class DeskClient {
     this.#connection.reconnect();
   }
 
+  /** Milliseconds that the hub's clock is ahead of that of the device. @returns {number} */
+  get skew() {
+    return this.#tokens.skew;
+  }
+
   /** @returns {import("./connection.js").State} */
   get state() {
     return this.#connection.status.state;

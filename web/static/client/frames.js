@@ -38,6 +38,7 @@
  * @property {"final" | "interrupted" | "failed"} state
  * @property {string} [run]
  * @property {string} [reply_to]
+ * @property {true} [urgent] the fixed text for an emergency
  */
 
 /**
@@ -131,6 +132,7 @@
  * @property {string | null} last_message_at
  * @property {string} preview
  * @property {number} unread
+ * @property {number} reminders how often staff were told again of this wait
  */
 
 export {};

@@ -167,6 +167,11 @@ export class HubClient {
     this.#connection.reconnect();
   }
 
+  /** Milliseconds that the hub's clock is ahead of that of the device. @returns {number} */
+  get skew() {
+    return this.#tokens.skew;
+  }
+
   /** @returns {import("./connection.js").State} */
   get state() {
     return this.#connection.status.state;
@@ -414,12 +419,12 @@ export class HubClient {
   #identified() {
     const subject = this.#tokens.claims?.subject ?? null;
     if (subject === null) return;
-    if (this.#subject !== null && this.#subject !== subject) {
-      this.me = null;
-      this.#reset({ type: "reset", case: this.case, reason: "user" });
-    }
+    const before = this.#subject;
     this.#subject = subject;
     this.#outbox.belongsTo(subject);
+    if (before === null || before === subject) return;
+    this.me = null;
+    this.#reset({ type: "reset", case: this.case, reason: "user" });
   }
 
   /** @returns {Promise<boolean>} */

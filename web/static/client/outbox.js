@@ -28,6 +28,23 @@ export const FOREIGN_WAIT_MS = 4_000;
 /** Older text is sent only if its author says so again. */
 export const EXPIRES_MS = 7 * 24 * 3_600_000;
 
+/**
+ * Give the cases for which `user` has written something that waits in a storage.
+ *
+ * @param {import("./environment.js").StorageLike} storage
+ * @param {string} user
+ * @returns {Set<string>}
+ */
+export function casesOf(storage, user) {
+  const begin = `${PREFIX}${encodeURIComponent(user)}/`;
+  const cases = new Set();
+  for (let i = 0; i < storage.length; i += 1) {
+    const stored = storage.key(i) ?? "";
+    if (stored.startsWith(begin)) cases.add(decodeURIComponent(stored.slice(begin.length).split("/")[0]));
+  }
+  return cases;
+}
+
 export class Outbox {
   /**
    * @param {object} options

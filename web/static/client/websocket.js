@@ -15,6 +15,8 @@ const CLOSE_WITHIN_MS = 100;
  */
 export function openWebSocket(environment, url, auth, events) {
   let opened = false;
+  /** Whether `auth` may be sent, or was. */
+  let entered = false;
   let over = false;
   /** @type {WebSocket | null} */
   let socket = null;
@@ -50,7 +52,8 @@ export function openWebSocket(environment, url, auth, events) {
       environment.clearTimeout(patience);
       events.hello(frame);
       // Only now: the client may have moved on since the socket was asked for.
-      if (!over) send({ ...auth(), type: "auth" });
+      entered = !over;
+      send({ ...auth(), type: "auth" });
       return;
     }
     events.frame(frame);
@@ -58,6 +61,8 @@ export function openWebSocket(environment, url, auth, events) {
 
   /** @param {object} frame */
   function send(frame) {
+    // To anything before `auth` the hub answers by closing for good.
+    if (!entered) return;
     try {
       if (socket?.readyState === 1) socket.send(JSON.stringify(frame));
     } catch {
