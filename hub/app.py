@@ -164,6 +164,7 @@ class Hub:
         self.pages = Pages(
             origins=settings.allowed_origins,
             cookie=settings.session_cookie,
+            max_upload=settings.max_upload,
             dev=_dev_sign_in(settings, now),
         )
         self.metrics = Metrics(
@@ -321,6 +322,8 @@ def _http_app(hub: Hub) -> Starlette:
                     "Content-Type",
                     "Prefer",
                 ],
+                # So that clients of other origins can wait as long as they are asked to.
+                expose_headers=["Retry-After"],
             ),
             Middleware(
                 BodyLimit,
@@ -406,7 +409,8 @@ def _own_origins(settings: Settings) -> frozenset[str]:
     if settings.public_url:
         url = urlsplit(settings.public_url)
         return frozenset({f"{url.scheme}://{url.netloc}"})
-    return frozenset(f"http://{host}:{settings.port}" for host in ("127.0.0.1", "localhost"))
+    hosts = {"127.0.0.1", "localhost", settings.host}
+    return frozenset(f"http://{host}:{settings.port}" for host in hosts)
 
 
 def _error(code: Code, message: str, status: int, error: Exception) -> Response:

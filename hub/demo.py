@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Final, Protocol
 
 from auth.dev import DevKeys
@@ -78,41 +79,66 @@ async def present(hub: Demonstrated, say: Callable[[str], None]) -> None:
 
 def instructions(hub: Demonstrated) -> str:
     """Tell what to open and what to paste."""
-    host, port = hub.settings.host, hub.settings.port
     keys, now = DevKeys(hub.settings.data_dir), hub.now()
     patient, coordinator = maria(keys, now), priya(keys, now)
-    wscat = f"npx -y wscat@6 -c ws://{host}:{port}/api/v1/cases/{CASE}/ws"
+    page = _address(hub.settings)
+    wscat = f"npx -y wscat@6 -c {page.replace('http', 'ws', 1)}/api/v1/cases/{CASE}/ws"
     return f"""
-The hub is ready. Open http://{host}:{port} in a browser: Maria and Priya, next to each other.
-  one page each:  /cases/{CASE}  and  /admin  (choose who you are)
-  also there:     API /docs, readiness /readyz, metrics /metrics
+The hub is ready. Open it in a browser:
 
-Or by hand. Maria, the patient. In one terminal:
+  {page}
+      Maria, a patient, and Priya, her coordinator, next to each other
+
+  {page}{_MARIA.page}
+  {page}/admin
+      the two pages by themselves: choose who you are
+
+  {page}/docs
+      for whoever writes a client: all calls and frames
+
+Maria is answered by {hub.assistant}.
+Ctrl+C stops the hub. What was written stays in the folder {hub.settings.data_dir}.
+
+By hand, as Maria. In a second terminal:
   {wscat}
 and at its prompt, within {hub.settings.auth_within_s:.0f} seconds:
   {_auth(patient)}
 
-Priya, the coordinator. In another terminal the same wscat line, and:
+As Priya. In a third terminal the same wscat line, and at its prompt:
   {_auth(coordinator)}
 
 Then type, at either prompt:
   {{"type":"message","text":"Hello"}}
-and at Priya's, what Maria never sees:
+at Priya's, what Maria never sees:
   {{"type":"note","text":"Passport copy is missing"}}
-
-Maria is answered by {hub.assistant}.
-Priya takes the case over, best in the middle of an answer, and gives it back:
+and, in the middle of an answer, to take the case over and to give it back:
   {{"type":"accept"}}
   {{"type":"release","brief":"Maria asked for an estimate; I am on it."}}
 
-An older client. In a third terminal:
-  curl -N http://{host}:{port}/api/v1/cases/{CASE}/messages/stream \\
+An older client, which only listens. In a fourth terminal:
+  curl -N {page}/api/v1/cases/{CASE}/messages/stream \\
     -H 'X-Tenant-ID: {TENANT}' \\
     -H 'Authorization: Bearer {patient}'
 
 All that happens, in colour:
-  .venv/bin/python -m hub tail {CASE}
+  {_variables(hub.settings)}.venv/bin/python -m hub tail {CASE}
 """
+
+
+def _address(settings: Settings) -> str:
+    """Give the address at which a browser on this machine finds the pages, and may sign in."""
+    host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
+    return settings.public_url.rstrip("/") or f"http://{host}:{settings.port}"
+
+
+def _variables(settings: Settings) -> str:
+    """Give what another command has to be told in order to find this hub."""
+    told = {name: str(getattr(settings, name)) for name in ("host", "port", "data_dir")}
+    return "".join(
+        f"HUB_{name.upper()}={quote(value)} "
+        for name, value in told.items()
+        if value != str(Settings.model_fields[name].default)
+    )
 
 
 def _auth(token: str) -> str:

@@ -120,10 +120,11 @@ class FaultyProxy:
             await self._mourn(line, {asking, answering})
         finally:
             self._lines.discard(line)
+            # First of all: the wait below may be cancelled.
+            to_hub.transport.abort()
             for task in (asking, answering):
                 task.cancel()
             await asyncio.gather(asking, answering, return_exceptions=True)
-            to_hub.transport.abort()
 
     async def _mourn(self, line: Line, ends: set["asyncio.Future[None]"]) -> None:
         """Keep the end of one side of a dead line from the other."""

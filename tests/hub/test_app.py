@@ -111,6 +111,7 @@ async def test_allowed_pages_may_call_and_others_may_not(tmp_path: Path, method:
         headers = hub.headers(MARIA) | {"Origin": "https://app.example"}
         answer = await http.post(url, json={"text": "Hello"}, headers=headers)
         assert answer.headers["access-control-allow-origin"] == "https://app.example"
+        assert answer.headers["access-control-expose-headers"] == "Retry-After"
         answer = await http.post(url, json={}, headers=headers)
         assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (422, True)
 

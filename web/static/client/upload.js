@@ -6,6 +6,7 @@ import { HubError, errorOfResponse } from "./errors.js";
  * @typedef {object} UploadOptions
  * @property {(sent: number, total: number) => void} [onProgress] in bytes
  * @property {AbortSignal} [signal]
+ * @property {string} [key] of this file in this case: however often it is sent, it is stored once
  */
 
 /** @typedef {{ id: string, name: string, content_type: string, size: number }} Upload */
@@ -24,12 +25,14 @@ import { HubError, errorOfResponse } from "./errors.js";
  * @throws {HubError}
  */
 export async function upload({ environment, rest, tokens, case: name }, file, how) {
+  const headers = { "Idempotency-Key": how.key ?? environment.newKey() };
+
   const send = async () => {
     const form = new FormData();
     form.append("case", name);
     form.append("file", file, file.name);
     return environment.XMLHttpRequest === undefined
-      ? rest.once("POST", "/api/v1/uploads", { body: form, signal: how.signal })
+      ? rest.once("POST", "/api/v1/uploads", { body: form, headers, signal: how.signal })
       : sendSlowly(new environment.XMLHttpRequest(), `${rest.url}/api/v1/uploads`, form);
   };
 
@@ -43,7 +46,7 @@ export async function upload({ environment, rest, tokens, case: name }, file, ho
     new Promise((resolve, reject) => {
       const abort = () => request.abort();
       request.open("POST", url);
-      for (const [key, value] of Object.entries(tokens.headers)) {
+      for (const [key, value] of Object.entries({ ...tokens.headers, ...headers })) {
         request.setRequestHeader(key, value);
       }
       request.upload.onprogress = (event) => {
