@@ -3,12 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install run test check fmt schema lock bench clean
+TOOLS := tests/browser/node_modules/.package-lock.json
+
+.PHONY: help install run test browser check fmt schema lock bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-install: .venv/installed  ## create .venv with the hub and everything that its tests need
+install: .venv/installed $(TOOLS)  ## create .venv with the hub, and everything that its tests need
+	$(BIN)/python -m tests.browser.chromium
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -16,27 +19,34 @@ install: .venv/installed  ## create .venv with the hub and everything that its t
 	$(INSTALL) --editable '.[postgres]' --group test
 	@touch $@
 
-run: install  ## start the hub on http://127.0.0.1:8000 with demonstration data
+$(TOOLS): tests/browser/package-lock.json
+	npm ci --prefix tests/browser --no-progress
+	@touch $@
+
+run: .venv/installed  ## start the hub on http://127.0.0.1:8000 with demonstration data
 	HUB_DEV=1 HUB_AUTH_WITHIN_S=120 HUB_FLAG_COORDINATOR_ENABLED=1 $(BIN)/python -m hub serve
 
 test: install  ## run all tests, side by side, against real servers
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-check: install  ## formatting, lint, types, the import contracts
-	$(BIN)/ruff format --check . && $(BIN)/ruff check .
-	$(BIN)/lint-imports && $(BIN)/mypy
+browser: install  ## pictures of the pages in light, dark, small and right-to-left: ./screenshots
+	$(BIN)/python -m tests.browser.pictures
 
-fmt: install  ## format the code
+check: .venv/installed $(TOOLS)  ## formatting, lint, types, the import contracts
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(BIN)/lint-imports && $(BIN)/mypy && tests/browser/node_modules/.bin/tsc --project web
+
+fmt: .venv/installed  ## format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-schema: install  ## write docs/openapi.json and docs/asyncapi.json from the models
+schema: .venv/installed  ## write docs/openapi.json and docs/asyncapi.json from the models
 	$(BIN)/python -m hub schema docs
 
-lock: install  ## choose new versions for constraints.txt
+lock: .venv/installed  ## choose new versions for constraints.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --all-extras --group test --output-file constraints.txt pyproject.toml
 
-bench: install  ## measure speed and memory; the table is in bench/README.md
+bench: .venv/installed  ## measure speed and memory; the table is in bench/README.md
 	$(BIN)/python -m bench
 
 clean:  ## remove what the other targets made, the data in ./var excepted
-	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/build dist
+	rm -rf .venv tests/browser/node_modules screenshots .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/build dist

@@ -49,7 +49,8 @@ said there holds. If a <brief> follows, it is what they want you to know; go on 
 - <person_awaited> means that a person was asked for. As long as nobody has come, you go on, and \
 you do not ask for a person again for the same reason.
 - <your_answer_was_cut_off> and <your_answer_failed> mean that the patient did not get the whole \
-answer before them."""
+answer before them. <answer_again> means that it was asked for once more: give all of it anew, \
+from its beginning."""
 """Who the assistant is, what it may do, and how to read the turns; the same for every case."""
 
 NAME_LIMIT: Final = 200
@@ -120,7 +121,7 @@ def build_prompt(
         briefs: by the id of the `control` event that gave the case back.
         budget: in characters, without the system text; at least `SMALLEST_BUDGET`.
         message_limit: characters of one message or brief; never more than a quarter of the budget.
-        apologies: what the hub says in the assistant's name when there is no answer at all.
+        apologies: what the hub says in the assistant's name when there is no whole answer.
 
     """
     if budget < SMALLEST_BUDGET:
@@ -173,7 +174,8 @@ class _Story:
         return _user(lines)
 
     def _closing(self) -> list[Turn]:
-        lines = [_block("your_turn")]
+        lines = [_block("answer_again")] if _is_asked_again(self._events) else []
+        lines.append(_block("your_turn"))
         leader = self._leaders[-1]
         if leader.control == Control.HUMAN:
             lines.insert(0, _block("human_stretch_goes_on", coordinator=leader.name))
@@ -220,9 +222,12 @@ class _Story:
 
     def _own(self, data: Mapping[str, Any]) -> list[Turn]:
         text, state = _string(data, "text").strip(), _string(data, "state")
-        apology = state == "failed" and text in self._apologies
+        if state == "failed":
+            # What the hub said in the assistant's name it would take for its own manner.
+            apology = next((line for line in self._apologies if text.endswith(line)), "")
+            text = text.removesuffix(apology).strip()
         # No & is escaped here: the assistant writes on in the style of its earlier turns.
-        own = "" if apology else _cut(text, _BRACKETS, self._limit)
+        own = _cut(text, _BRACKETS, self._limit)
         said: list[Turn] = [Turn("assistant", own)] if own else []
         return said + _user([_block(_UNTOLD[state])] if state in _UNTOLD else [])
 
@@ -240,6 +245,21 @@ class _Story:
 
     def _brief(self, handover: Handover) -> str:
         return _block("brief", handover.text, self._limit)
+
+
+def _is_asked_again(events: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the newest answer was not whole, and the patient has said nothing since."""
+    for event in reversed(events):
+        data = _mapping(event, "data")
+        if _string(event, "kind") == "message":
+            match _string(data, "sender_type"):
+                case SenderType.PATIENT:
+                    return False
+                case SenderType.AI:
+                    return _string(data, "state") in _UNTOLD
+                case _:
+                    pass
+    return False
 
 
 def _handovers(

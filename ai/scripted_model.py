@@ -68,6 +68,7 @@ _OTHERWISE: Final = (
 )
 
 _BRIEF: Final = "<brief>"
+_AGAIN: Final = "<answer_again/>"
 _SAID: Final = re.compile(r"<patient\b[^>]*>(.*?)</patient>", re.DOTALL)
 _BLOCK: Final = re.compile(r"<(\w+)\b[^>]*(?<!/)>.*?</\1>|<[^>]*/>", re.DOTALL)
 """How a turn tells who said what; what others wrote in it is escaped."""
@@ -96,10 +97,14 @@ class ScriptedModel:
 
 def _answer(prompt: Prompt) -> str:
     turn = prompt.turns[-1].text
-    asked = _asked(turn)
+    asked = _asked(_whole(prompt) if _AGAIN in turn else turn)
     fitting = (answer for words, answer in _TOPICS if words.search(asked))
     handed_back = [HANDED_BACK] if _BRIEF in turn else []
     return " ".join([DISCLOSURE, *handed_back, next(fitting, _OTHERWISE)])
+
+
+def _whole(prompt: Prompt) -> str:
+    return "\n".join(turn.text for turn in prompt.turns if turn.role == "user")
 
 
 def _asked(turn: str) -> str:

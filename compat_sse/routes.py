@@ -143,6 +143,7 @@ class SseRoutes:
         outbox.write(opening(dialect, self._names, joined, reset or joined.reset, self._retry()))
         outbox.greet = partial(self._greeting, dialect, joined)
         outbox.draft = partial(dialect.draft, joined.state.case)
+        self._arrive(joined.state.case, by, cleanup, whole=dialect is self._feed)
         return await self._start(outbox, joined, by, cleanup)
 
     async def _begin_chat(self, request: Request, by: Principal, cleanup: ExitStack) -> ASGIApp:
@@ -152,6 +153,7 @@ class SseRoutes:
             # EventSource comes back after each end of a stream, until it is told this.
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
         outbox.write(encode_retry(self._retry()))
+        self._arrive(joined.state.case, by, cleanup, whole=False)
         return await self._start(outbox, joined, by, cleanup)
 
     async def _join(
@@ -174,7 +176,6 @@ class SseRoutes:
         await joined.subscription.start(joined.start)
         self._refuse_while_draining()
         self._refuse_where_switched_off(by)
-        self._arrive(joined.state.case, by, cleanup)
         owned = cleanup.pop_all()
         stream = EventStream(
             outbox,
@@ -211,9 +212,10 @@ class SseRoutes:
         if not self._of_user[user]:
             del self._of_user[user]
 
-    def _arrive(self, case: str, by: Principal, cleanup: ExitStack) -> None:
-        # Staff who look at the patient's view are not in the room: they cannot be talked to.
-        if not by.is_staff:
+    def _arrive(self, case: str, by: Principal, cleanup: ExitStack, *, whole: bool) -> None:
+        """Note who listens, to the whole feed or to a part of it."""
+        # Staff who look at a part of what the patient sees cannot be talked to.
+        if whole or not by.is_staff:
             connection = self._new_id("c")
             self._rooms.arrive(case, connection, by)
             cleanup.callback(self._rooms.depart, case, connection)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from hub.api import CHANNELS, Registration
 from hub.chat import ChatMessage
@@ -11,16 +11,22 @@ from hub.client_frames import (
     EscalateFrame,
     Message,
     Note,
+    Read,
     ReleaseFrame,
+    RetryFrame,
     SetStatusFrame,
     StopFrame,
+    Typing,
 )
+from hub.consent_api import Consent
 from hub.events_api import Emission
+from hub.file_types import CONTENT_TYPES
 from hub.flags_api import FlagChange
 from hub.json_schema import Schema, wire_schemas
 from hub.server_frames import (
     CaughtUp,
     Delta,
+    DeskCase,
     Draft,
     EventFrame,
     PresenceSignal,
@@ -30,9 +36,11 @@ from hub.server_frames import (
     RunSignalFrame,
     TypingSignal,
 )
+from hub.uploads_api import Confirmation
 from hub.why import Why
 from rooms.errors import Code, ResetReason
 from rooms.events import Control, SenderType, Status
+from rooms.payload import Id
 
 
 class PatientName(BaseModel):
@@ -55,11 +63,19 @@ class CaseSummary(BaseModel):
 
 
 class EventsPage(BaseModel):
-    """Events in order; the next page begins at `cursor`."""
+    """Events in order."""
 
     events: list[EventFrame]
-    cursor: str
-    more: bool
+    cursor: Annotated[
+        str | None, Field(description="where to go on `after` them; null: nothing is `before` that")
+    ]
+    more: Annotated[bool, Field(description="there are later ones, or with `before` older ones")]
+
+
+class Cases(BaseModel):
+    """All open cases of the tenant, in the order of the desk."""
+
+    cases: list[DeskCase]
 
 
 class TimelineItem(BaseModel):
@@ -108,6 +124,28 @@ class ChatAnswer(Stored):
 
     reply: Reply | None
     control: Annotated[Control | None, Field(description="who leads, if no reply will come")] = None
+
+
+class FileForm(BaseModel):
+    """A file for a case; the fields come in this order."""
+
+    case: Id
+    file: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
+
+
+class FileContent(RootModel[str]):
+    """The bytes of a file."""
+
+
+class Uploaded(BaseModel):
+    """The file is stored, and waits to be confirmed."""
+
+    case: str
+    id: str
+    name: Annotated[str, Field(description="made fit to be shown and saved")]
+    content_type: Annotated[str, Field(json_schema_extra={"enum": [*CONTENT_TYPES]})]
+    size: Annotated[int, Field(description="bytes")]
+    dup: Annotated[bool, Field(description="the key was sent before; nothing new happened")] = False
 
 
 class FlagState(BaseModel):
@@ -210,6 +248,7 @@ _MODELS: Final = (
     Registration,
     CaseSummary,
     EventsPage,
+    Cases,
     Timeline,
     Stored,
     Registered,
@@ -223,6 +262,11 @@ _MODELS: Final = (
     ChatMessage,
     ChatAnswer,
     Emission,
+    Consent,
+    FileForm,
+    FileContent,
+    Uploaded,
+    Confirmation,
     FlagChange,
     Flags,
     Why,
@@ -237,6 +281,9 @@ _SHORTENED: Final[dict[str, tuple[type[BaseModel], set[str]]]] = {
     "AcceptBody": (AcceptFrame, {"type", "key"}),
     "ReleaseBody": (ReleaseFrame, {"type", "key"}),
     "StopBody": (StopFrame, {"type", "key"}),
+    "RetryBody": (RetryFrame, {"type", "key"}),
+    "TypingBody": (Typing, {"type", "key"}),
+    "ReadBody": (Read, {"type", "key"}),
     # A stream does not tell who its reader is.
     "StreamReady": (Ready, {"you", "exp"}),
     "StreamReset": (Reset, {"type"}),

@@ -1,9 +1,10 @@
 """The REST door: the same commands, views and errors as the WebSocket, one request at a time."""
 
 import hashlib
-from typing import Annotated, Final
+from typing import Annotated, Final, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -14,11 +15,15 @@ from hub.client_frames import (
     EscalateFrame,
     Message,
     Note,
+    Read,
     ReleaseFrame,
+    RetryFrame,
     SetStatusFrame,
     StopFrame,
+    Typing,
     WriteFrame,
 )
+from hub.desk_door import require_desk
 from hub.endpoints import (
     Endpoint,
     Endpoints,
@@ -31,15 +36,19 @@ from hub.endpoints import (
 )
 from rooms.commands import RegisterPatient
 from rooms.cursor import parse_cursor
+from rooms.desk import Desks
 from rooms.encoding import timestamp, to_json
 from rooms.errors import Code, Malformed, Rejected
-from rooms.events import KINDS
+from rooms.events import KINDS, Audience, Status
 from rooms.payload import Id, Name, Text
-from rooms.service import Rooms
-from rooms.state import audience_of
+from rooms.service import Page, Rooms
+from rooms.state import RoomState, audience_of
 
 CHANNELS: Final = ("chat", "phone_call", "whatsapp", "sms", "email", "internal_note")
 """The channels of the timeline."""
+
+
+F = TypeVar("F", Typing, Read)
 
 
 class Registration(BaseModel):
@@ -54,11 +63,26 @@ class Registration(BaseModel):
 
 
 class EventsQuery(BaseModel):
-    """What `GET …/events` takes."""
+    """What `GET …/events` takes: one of `after`, `before` and `tail`."""
 
     after: Annotated[str, Field(description="a cursor; `0.0` for everything")] = "0.0"
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
-    kind: Annotated[Text, Field(max_length=64, description=f"one of {', '.join(KINDS)}")] = ""
+    before: Annotated[
+        int | None, Field(ge=0, le=2**53, description="a `seq`: the last events below it")
+    ] = None
+    tail: Annotated[int | None, Field(ge=0, le=500, description="so many events at the end")] = None
+    limit: Annotated[int, Field(ge=1, le=500, description="goes not with `tail`")] = 100
+    kind: Annotated[
+        Text, Field(max_length=64, description=f"with `after`; one of {', '.join(KINDS)}")
+    ] = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = {"after", "before", "tail"} & self.model_fields_set
+        if len(ways) > 1:
+            raise PydanticCustomError("ways", "send only one of `after`, `before` and `tail`")
+        if self.kind and ways - {"after"}:
+            raise PydanticCustomError("kind", "`kind` goes with `after` only")
+        return self
 
 
 class TimelineQuery(BaseModel):
@@ -72,13 +96,15 @@ class TimelineQuery(BaseModel):
 class Api:
     """The endpoints of `/api/v1` that are about cases and patients."""
 
-    def __init__(self, rooms: Rooms, endpoints: Endpoints) -> None:
+    def __init__(self, rooms: Rooms, desks: Desks, endpoints: Endpoints) -> None:
         self._rooms = rooms
+        self._desks = desks
         self._endpoints = endpoints
 
     def routes(self) -> list[Route]:
         case = "/api/v1/cases/{case}"
         table: list[tuple[str, str, Endpoint]] = [
+            ("GET", "/api/v1/cases", self.get_cases),
             ("GET", case, self.get_case),
             ("GET", f"{case}/events", self.get_events),
             ("GET", f"{case}/timeline", self.get_timeline),
@@ -89,9 +115,18 @@ class Api:
             ("POST", f"{case}/accept", self.post_accept),
             ("POST", f"{case}/release", self.post_release),
             ("POST", f"{case}/stop", self.post_stop),
+            ("POST", f"{case}/retry", self.post_retry),
+            ("POST", f"{case}/typing", self.post_typing),
+            ("POST", f"{case}/read", self.post_read),
             ("POST", "/api/v1/patients", self.post_patient),
         ]
         return [self._endpoints.route(method, path, endpoint) for method, path, endpoint in table]
+
+    async def get_cases(self, request: Request, by: Principal) -> Response:
+        """Give the open cases of the tenant, as the desk shows them: to those who have a desk."""
+        require_desk(self._rooms.flags, by)
+        entries = await self._desks.look(by.tenant)
+        return json_response(f'{{"cases":[{",".join(entry.json for entry in entries)}]}}')
 
     async def get_case(self, request: Request, by: Principal) -> Response:
         """Give a summary of a case, as the caller may know it."""
@@ -110,16 +145,30 @@ class Api:
         )
 
     async def get_events(self, request: Request, by: Principal) -> Response:
-        """Give the events after a cursor: the catch-up of a client that polls."""
+        """Give events of the caller's view: after a cursor, below a `seq`, or the last ones."""
         query = read_query(request, EventsQuery)
         if query.kind and query.kind not in KINDS:
             raise Malformed(Code.INVALID, f"`kind` must be one of {', '.join(KINDS)}.")
-        await self._rooms.enter(case_of(request), by)
-        page = await self._rooms.page(
-            case_of(request), audience_of(by), parse_cursor(query.after), query.limit, query.kind
-        )
-        head = to_json({"cursor": str(page.cursor), "more": page.more})
+        after = parse_cursor(query.after)
+        case, audience = case_of(request), audience_of(by)
+        state = await self._rooms.enter(case, by)
+        if query.tail is not None:
+            page = await self._tail(state, audience, query.tail)
+        elif query.before is not None:
+            page = await self._rooms.history(case, audience, query.before, query.limit)
+        else:
+            page = await self._rooms.page(case, audience, after, query.limit, query.kind)
+        cursor = str(page.cursor) if page.frames or query.before is None else None
+        head = to_json({"cursor": cursor, "more": page.more})
         return json_response(f'{{"events":[{",".join(page.frames)}],{head[1:]}')
+
+    async def _tail(self, state: RoomState, audience: Audience, count: int) -> Page:
+        """Give the last events; whoever goes on after their cursor misses nothing."""
+        page = await self._rooms.history(state.case, audience, None, count)
+        if page.frames:
+            return page
+        head = state.head(audience)
+        return Page([], head, head.seq > 0)
 
     async def get_timeline(self, request: Request, by: Principal) -> Response:
         """Give what was said on all channels, the newest first."""
@@ -159,6 +208,21 @@ class Api:
     async def post_stop(self, request: Request, by: Principal) -> Response:
         return await self._write(request, by, StopFrame)
 
+    async def post_retry(self, request: Request, by: Principal) -> Response:
+        return await self._write(request, by, RetryFrame)
+
+    async def post_typing(self, request: Request, by: Principal) -> Response:
+        """Tell that somebody types; like every signal it may be lost, and has no key."""
+        frame = await self._signal(request, by, Typing)
+        self._rooms.typing(case_of(request), by, frame.on, in_note=frame.where == "note")
+        return Response(status_code=204)
+
+    async def post_read(self, request: Request, by: Principal) -> Response:
+        """Tell how far somebody has read."""
+        frame = await self._signal(request, by, Read)
+        await self._rooms.read(case_of(request), by, frame.seq)
+        return Response(status_code=204)
+
     async def post_patient(self, request: Request, by: Principal) -> Response:
         """Register a patient, which opens the first case."""
         body = validated(Registration, await read_object(request))
@@ -179,6 +243,17 @@ class Api:
         key, echo = self._endpoints.key(request)
         receipt = await self._rooms.handle(case_of(request), frame.command(), by, key, echo=echo)
         return created(receipt, {})
+
+    async def _signal(self, request: Request, by: Principal, model: type[F]) -> F:
+        """Read a signal for a room that its sender may enter."""
+        value = await read_object(request)
+        self._endpoints.throttle(by, writes=False)
+        kind = model.model_fields["type"].annotation.__args__[0]  # type: ignore[union-attr]
+        frame = validated(model, {**value, "type": kind, "key": None})
+        state = await self._rooms.enter(case_of(request), by)
+        if state.status is Status.ARCHIVED:
+            raise Rejected(Code.CLOSED, "This case is archived.")
+        return frame
 
 
 def _registrant(body: Registration, by: Principal) -> tuple[str | None, str | None]:

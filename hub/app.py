@@ -34,6 +34,8 @@ from hub.api import Api
 from hub.body_limit import BodyLimit
 from hub.chat import ChatApi
 from hub.connection import Limits
+from hub.consent_api import ConsentApi
+from hub.demo import PEOPLE
 from hub.desk_door import DeskDoor
 from hub.endpoints import Authenticator, Endpoints
 from hub.events_api import EventsApi
@@ -43,6 +45,7 @@ from hub.rate_limit import UserBuckets
 from hub.schema import schema_routes
 from hub.settings import Settings
 from hub.telemetry import AnswerMetrics, BrokerMetrics, Metrics, TaskMetrics
+from hub.uploads_api import UPLOADS, UploadsApi
 from hub.why import WhyApi
 from hub.ws import RoomDoor
 from rooms.broker import MemoryBroker
@@ -54,6 +57,8 @@ from rooms.redis_broker import RedisBroker
 from rooms.runs import REPLY
 from rooms.service import Rooms
 from rooms.state import Policy
+from web.dev_sign_in import DevSignIn
+from web.pages import Pages
 
 logger = structlog.get_logger()
 
@@ -144,9 +149,12 @@ class Hub:
             authenticate,
             new_id=new_id,
             writes=UserBuckets(settings.writes_per_s, settings.writes_burst, monotonic),
+            signals=UserBuckets(settings.signals_per_s, settings.signals_burst, monotonic),
         )
-        self.api = Api(self.rooms, self.endpoints)
+        self.api = Api(self.rooms, self.desks, self.endpoints)
         self.events = EventsApi(self.rooms, self.endpoints)
+        self.consent = ConsentApi(self.rooms, self.endpoints)
+        self.uploads = UploadsApi(self.rooms, self.endpoints, settings.max_upload)
         self.flags = FlagsApi(self.rooms.flags, self.endpoints)
         broker = self.broker if isinstance(self.broker, RedisBroker) else None
         self.why = WhyApi(self.rooms, self.manager, self.endpoints, broker)
@@ -161,6 +169,12 @@ class Hub:
             per_user=settings.streams_per_user,
         )
         self.rooms.flags.changed = self.sse.obey_flags
+        self.pages = Pages(
+            origins=settings.allowed_origins,
+            cookie=settings.session_cookie,
+            max_upload=settings.max_upload,
+            dev=_dev_sign_in(settings, now),
+        )
         self.metrics = Metrics(
             {
                 "hub_sockets": ("Open WebSockets.", lambda: self.manager.connections),
@@ -264,6 +278,8 @@ class Hub:
         return [
             *self.api.routes(),
             *self.events.routes(),
+            *self.consent.routes(),
+            *self.uploads.routes(),
             *self.flags.routes(),
             *self.why.routes(),
             *self.chat.routes(),
@@ -308,7 +324,7 @@ def create_app(hub: Hub) -> ASGIApp:
 def _http_app(hub: Hub) -> Starlette:
     settings = hub.settings
     return Starlette(
-        routes=hub.http_routes(),
+        routes=[*hub.http_routes(), *hub.pages.routes()],
         lifespan=hub.lifespan,
         middleware=[
             Middleware(
@@ -323,8 +339,14 @@ def _http_app(hub: Hub) -> Starlette:
                     "Content-Type",
                     "Prefer",
                 ],
+                # So that clients of other origins can wait as long as they are asked to.
+                expose_headers=["Retry-After"],
             ),
-            Middleware(BodyLimit, max_body=settings.max_body),
+            Middleware(
+                BodyLimit,
+                max_body=settings.max_body,
+                others={UPLOADS: hub.uploads.max_body},
+            ),
         ],
         exception_handlers={404: _not_found, 405: _not_allowed, 413: _too_large, 500: _failed},
     )
@@ -387,12 +409,25 @@ def _verifier(
     )
 
 
+def _dev_sign_in(settings: Settings, now: Callable[[], datetime]) -> DevSignIn | None:
+    if not settings.dev:
+        return None
+    return DevSignIn(
+        PEOPLE,
+        DevKeys(settings.data_dir),
+        now=now,
+        own_origins=_own_origins(settings),
+        origins=settings.allowed_origins,
+    )
+
+
 def _own_origins(settings: Settings) -> frozenset[str]:
     """Give the origins of the hub's own pages."""
     if settings.public_url:
         url = urlsplit(settings.public_url)
         return frozenset({f"{url.scheme}://{url.netloc}"})
-    return frozenset(f"http://{host}:{settings.port}" for host in ("127.0.0.1", "localhost"))
+    hosts = {"127.0.0.1", "localhost", settings.host}
+    return frozenset(f"http://{host}:{settings.port}" for host in hosts)
 
 
 def _error(code: Code, message: str, status: int, error: Exception) -> Response:

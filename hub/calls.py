@@ -8,6 +8,8 @@ from typing import Final
 from pydantic import BaseModel
 
 from hub.api import EventsQuery, TimelineQuery
+from hub.file_types import CONTENT_TYPES
+from hub.uploads_api import UPLOADS
 from hub.why import WhyQuery
 from rooms.errors import Code
 
@@ -20,11 +22,15 @@ class Call:
     path: str
     name: str
     summary: str
-    answer: str
-    """The schema of the answer."""
+    answer: str | None
+    """The schema of the answer; None: it has no body."""
     query: type[BaseModel] | None = None
     body: str | None = None
     """The schema of the body; what has a body writes."""
+    takes: str = "application/json"
+    """The media type of the body."""
+    gives: tuple[str, ...] = ("application/json",)
+    """The media types of the answer."""
     also: tuple[Code, ...] = ()
     """Errors beyond those of all calls that read, or write."""
     statuses: Mapping[int, str] | None = None
@@ -36,15 +42,25 @@ class Call:
 CHAT_STATUSES: Final = MappingProxyType(
     {200: "The message is stored, and this is the reply.", 202: "Stored; no reply comes now."}
 )
+SIGNALLED: Final = MappingProxyType({204: "Whoever is there was told."})
 _CASE: Final = "/api/v1/cases/{case}"
 
 CALLS: Final = (
+    Call(
+        "GET",
+        "/api/v1/cases",
+        "get_cases",
+        "Give the open cases of the tenant as the desk shows them (coordinators).",
+        "Cases",
+        also=(Code.NOT_FOUND,),
+    ),
     Call("GET", _CASE, "get_case", "Give a summary of a case.", "CaseSummary"),
     Call(
         "GET",
         f"{_CASE}/events",
         "get_events",
-        "Give the events after a cursor; 409 `reset` if the cursor cannot be honoured.",
+        "Give the events after a cursor (409 `reset` if the cursor cannot be honoured), below a "
+        "`seq`, or the last ones.",
         "EventsPage",
         query=EventsQuery,
         also=(Code.INVALID, Code.CONFLICT),
@@ -117,6 +133,35 @@ CALLS: Final = (
     ),
     Call(
         "POST",
+        f"{_CASE}/retry",
+        "post_retry",
+        "Let the AI answer again, where its answer was not whole.",
+        "Stored",
+        body="RetryBody",
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/typing",
+        "post_typing",
+        "Tell that somebody types; it expires by itself after 6 s.",
+        None,
+        body="TypingBody",
+        statuses=SIGNALLED,
+        keyed=False,
+    ),
+    Call(
+        "POST",
+        f"{_CASE}/read",
+        "post_read",
+        "Tell how far one has read.",
+        None,
+        body="ReadBody",
+        also=(Code.NOT_FOUND,),
+        statuses=SIGNALLED,
+        keyed=False,
+    ),
+    Call(
+        "POST",
         "/api/v1/patients/{patient}/chat",
         "post_chat",
         "Say something in the newest case of the patient, and wait for the reply.",
@@ -140,6 +185,41 @@ CALLS: Final = (
         "Why",
         query=WhyQuery,
         also=(Code.INVALID, Code.NOT_FOUND),
+    ),
+    Call(
+        "POST",
+        UPLOADS,
+        "post_upload",
+        "Send a file for a case; it is a part of the case once it is confirmed.",
+        "Uploaded",
+        body="FileForm",
+        takes="multipart/form-data",
+    ),
+    Call(
+        "POST",
+        f"{UPLOADS}/confirm",
+        "post_confirmation",
+        "Make a file that one has sent a part of its case, within a day.",
+        "Stored",
+        body="Confirmation",
+        also=(Code.NOT_FOUND,),
+    ),
+    Call(
+        "GET",
+        f"{UPLOADS}/{{upload}}",
+        "get_upload",
+        "Give the content of a file.",
+        "FileContent",
+        gives=CONTENT_TYPES,
+        also=(Code.NOT_FOUND,),
+    ),
+    Call(
+        "POST",
+        "/api/v1/consent",
+        "post_consent",
+        "Agree to something, or take it back (patients).",
+        "Stored",
+        body="Consent",
     ),
     Call("GET", "/api/v1/flags", "get_flags", "Give the flags of the tenant (staff).", "Flags"),
     Call(

@@ -18,6 +18,7 @@ from rooms.commands import (
     Command,
     Escalate,
     Release,
+    Retry,
     SendMessage,
     SetStatus,
     Stop,
@@ -154,6 +155,17 @@ class StopFrame(ClientFrame):
         return Stop(run=self.run)
 
 
+class RetryFrame(ClientFrame):
+    """Let the AI answer again, where its answer was not whole."""
+
+    type: Literal["retry"]
+    run: Id | None = None
+    """Only in place of this answer; otherwise of whichever it is."""
+
+    def command(self) -> Command:
+        return Retry(run=self.run)
+
+
 class Typing(ClientFrame):
     """Tell that a text is being typed; it expires by itself after 6 s."""
 
@@ -191,7 +203,14 @@ class Pong(ClientFrame):
 
 
 WriteFrame: TypeAlias = (
-    Message | Note | SetStatusFrame | EscalateFrame | AcceptFrame | ReleaseFrame | StopFrame
+    Message
+    | Note
+    | SetStatusFrame
+    | EscalateFrame
+    | AcceptFrame
+    | ReleaseFrame
+    | StopFrame
+    | RetryFrame
 )
 """Frames that change the log."""
 RoomFrame: TypeAlias = WriteFrame | Typing | Read | History
@@ -209,6 +228,7 @@ CLIENT_FRAMES: Final[Mapping[str, type[AnyFrame]]] = MappingProxyType(
         "accept": AcceptFrame,
         "release": ReleaseFrame,
         "stop": StopFrame,
+        "retry": RetryFrame,
         "typing": Typing,
         "read": Read,
         "history": History,

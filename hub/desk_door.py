@@ -15,11 +15,25 @@ from hub.manager import ConnectionManager
 from hub.server_frames import DeskPing, You, desk_ready_text, instant
 from rooms.desk import Desks, Entry, Seat
 from rooms.errors import Code, Malformed, Rejected, RoomError
+from rooms.flags import Flags
 from rooms.service import Rooms
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks at whether the tenants of open desks still have coordinators."""
 OFF: Final = "There is no desk here: the flag `coordinator_enabled` is off."
+
+
+def require_desk(flags: Flags, by: Principal) -> None:
+    """Let those pass who have a desk.
+
+    Raises:
+        Rejected: they have none, or nobody of their tenant has.
+
+    """
+    if by.role not in (Role.COORDINATOR, Role.SUPERVISOR):
+        raise Rejected(Code.FORBIDDEN, "Only coordinators and supervisors have a desk.")
+    if not flags.policy(by.tenant).coordinators:
+        raise _off()
 
 
 class DeskDoor(Door):
@@ -54,10 +68,10 @@ class DeskDoor(Door):
         return None if self._rooms.flags.anywhere("coordinators") else _off()
 
     async def _join(self, connection: Connection, by: Principal, frame: DeskAuth) -> Begin | None:
-        if by.role not in (Role.COORDINATOR, Role.SUPERVISOR):
-            raise Rejected(Code.FORBIDDEN, "Only coordinators and supervisors have a desk.")
-        if not self._has_desk(by):
-            turn_away(connection, _off(), CloseCode.FORBIDDEN)
+        try:
+            require_desk(self._rooms.flags, by)
+        except Rejected as refusal:
+            turn_away(connection, refusal, CloseCode.FORBIDDEN)
             return None
         if not self._admit(connection, by):
             return None

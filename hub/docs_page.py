@@ -81,9 +81,9 @@ def _route(path: str, method: str, operation: Schema, parameters: dict[str, Sche
         for each in given
     ]
     answers = [
-        (status, _content(response))
+        (status, _content(response) if "content" in response else response["description"])
         for status, response in operation["responses"].items()
-        if "content" in response
+        if "content" in response or status == "204"
     ]
     refusals = ", ".join(
         status for status, response in operation["responses"].items() if "$ref" in response

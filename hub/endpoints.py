@@ -50,6 +50,7 @@ class Authenticator:
         except KeysUnavailable as failure:
             logger.warning("keys_unavailable", reason=failure.reason)
             raise
+        self._rooms.notice(by)
         return await self._rooms.identify(by)
 
     async def _bearer(self, request: Request) -> Principal:
@@ -64,20 +65,33 @@ class Endpoints:
     """What every REST endpoint shares: who asks, how often, by which key, and the errors."""
 
     def __init__(
-        self, authenticate: Authenticator, *, new_id: Callable[[str], str], writes: UserBuckets
+        self,
+        authenticate: Authenticator,
+        *,
+        new_id: Callable[[str], str],
+        writes: UserBuckets,
+        signals: UserBuckets,
     ) -> None:
-        """Make endpoints; `writes` limits what one user may write, back ends excepted."""
+        """Make endpoints; what one user may write and signal is limited, back ends excepted."""
         self._authenticate = authenticate
         self._new_id = new_id
         self._writes = writes
+        self._signals = signals
 
     def route(self, method: str, path: str, endpoint: Endpoint) -> Route:
         return Route(path, self._guarded(endpoint), methods=[method])
 
-    def throttle(self, by: Principal) -> None:
-        wait = 0.0 if by.role is Role.SERVICE else self._writes.take(by.tenant, by.id)
+    def throttle(self, by: Principal, *, writes: bool = True) -> None:
+        """Count a write or a signal.
+
+        Raises:
+            Rejected: there were too many.
+
+        """
+        buckets = self._writes if writes else self._signals
+        wait = 0.0 if by.role is Role.SERVICE else buckets.take(by.tenant, by.id)
         if wait:
-            raise rate_limited("writes", wait)
+            raise rate_limited("writes" if writes else "signals", wait)
 
     def key(self, request: Request) -> tuple[str, bool]:
         """Give the idempotency key of a request, and whether its sender chose it."""

@@ -88,6 +88,7 @@ _PARAMETERS: Final = {
         minLength=1,
         maxLength=64,
     ),
+    "upload": _parameter("upload", "path", "The id of the file."),
     "prefer": _parameter("Prefer", "header", "`respond-async`: do not wait for the reply."),
     "resume": _parameter(
         "Last-Event-ID",
@@ -109,7 +110,10 @@ def _call(call: Call) -> Schema:
     writes = call.body is not None
     prefers = ["prefer"] if call.name == "post_chat" else []
     parameters = _parameters(call.path, *(["key"] if writes and call.keyed else []), *prefers)
-    answer = {"application/json": {"schema": reference(call.answer)}}
+    answer: Schema = {}
+    if call.answer is not None:
+        schema = {"schema": reference(call.answer)}
+        answer = {"content": dict.fromkeys(call.gives, schema)}
     done = call.statuses or (_WRITTEN if writes else _READ)
     codes = (*(_WRITING if writes else _READING), *call.also)
     refusals = sorted({str(HTTP_STATUS[code]) for code in codes})
@@ -121,14 +125,14 @@ def _call(call: Call) -> Schema:
         "parameters": [*parameters, *_query(call.query)],
         "responses": {
             **{
-                str(status): {"description": description, "content": answer}
+                str(status): {"description": description, **answer}
                 for status, description in done.items()
             },
             **{status: {"$ref": f"#/components/responses/{status}"} for status in refusals},
         },
     }
     if call.body is not None:
-        body = {"application/json": {"schema": reference(call.body)}}
+        body = {call.takes: {"schema": reference(call.body)}}
         described["requestBody"] = {"required": True, "content": body}
     return described
 

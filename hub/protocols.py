@@ -21,6 +21,8 @@ HEAD_BYTES: Final = 65_536
 """Bytes that the head of a request may have."""
 REQUEST_S: Final = 15.0
 """How long a request may take to arrive."""
+PACE_BYTES: Final = 65_536
+"""Bytes of a file that must come in each `REQUEST_S`: 35 kbit/s."""
 PONGS: Final = 131_072
 """Bytes that may wait for a peer which sends pings and does not read the answers."""
 NOTSENT: Final = 131_072
@@ -182,6 +184,10 @@ class HttpProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _head: int | None = 0
     """Bytes of the head of the request that is coming; None once it is complete."""
+    _allowed = 0
+    """Bytes of a file that may still come at their own pace."""
+    _come = 0
+    """Bytes of it since the deadline was last put off."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -197,6 +203,24 @@ class HttpProtocol(HttpToolsProtocol):
             self._head += len(data)
             if self._head > HEAD_BYTES:
                 self.transport.abort()
+        elif self._allowed > 0:
+            self._keep_pace(len(data))
+
+    def expect_file(self, most: int) -> None:
+        """Let the body take its time, if it keeps coming and has no more than `most` bytes."""
+        self._allowed, self._come = most, 0
+        self._put_off()
+
+    def _keep_pace(self, size: int) -> None:
+        self._allowed -= size
+        self._come += size
+        if self._come >= PACE_BYTES:
+            self._come = 0
+            self._put_off()
+
+    def _put_off(self) -> None:
+        if self._deadline is not None:
+            self._expect_request()
 
     def on_headers_complete(self) -> None:
         self._head = None
@@ -257,6 +281,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head = 0
+        self._allowed = 0
         self._expect_request()
-        extensions: dict[str, Any] = {"hub.transport": self.transport}
+        extensions: dict[str, Any] = {
+            "hub.transport": self.transport,
+            "hub.expect_file": self.expect_file,
+        }
         self.scope["extensions"] = extensions

@@ -58,6 +58,8 @@ class Settings(BaseSettings):
 
     allowed_origins: Words = frozenset()
     public_url: str = ""
+    session_cookie: str = "__session"
+    """Where the pages find the token that the identity provider left in the browser."""
     forwarded_allow_ips: str = "127.0.0.1"
 
     auth_within_s: float = Field(default=10, gt=0)
@@ -67,6 +69,7 @@ class Settings(BaseSettings):
     queue_bytes: int = Field(default=1_048_576, ge=65_536)
     max_frame: int = Field(default=65_536, ge=1_024)
     max_body: int = Field(default=262_144, ge=1_024)
+    max_upload: int = Field(default=10_485_760, ge=1_024)
     writes_per_s: float = Field(default=10, gt=0)
     writes_burst: int = Field(default=40, ge=1)
     signals_per_s: float = Field(default=20, gt=0)

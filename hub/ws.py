@@ -10,7 +10,6 @@ from hub.door import Begin, Door, principal
 from hub.server_frames import Ack, PingFrame, Ready, Reset, State, You, instant, page_text
 from rooms.cursor import parse_cursor
 from rooms.encoding import timestamp, to_json
-from rooms.errors import Code, Rejected
 from rooms.events import Audience
 from rooms.service import Joined
 from rooms.state import audience_of
@@ -64,8 +63,6 @@ class RoomDoor(Door):
             return
         match frame:
             case Typing(on=on, where=where):
-                if where == "note" and not by.is_staff:
-                    raise Rejected(Code.FORBIDDEN, "Only staff may do this.")
                 self._rooms.typing(connection.case, by, on, in_note=where == "note")
             case Read(seq=seq):
                 await self._rooms.read(connection.case, by, seq)

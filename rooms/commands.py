@@ -63,11 +63,18 @@ Opening: TypeAlias = RegisterPatient | OpenCase
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Tell what another back end did for a patient."""
+    """Tell what another back end did for a patient, or what the patient agrees to."""
 
     patient_id: str
     """Whose case it must be."""
     payload: PatientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmUpload:
+    """Make a file that was received a part of the case."""
+
+    upload: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,14 @@ class Stop:
 
     run: str | None = None
     """Only this one; None: whichever it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Let the AI answer again, where its answer was not whole."""
+
+    run: str | None = None
+    """Only in place of this answer; None: of whichever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +167,12 @@ Command: TypeAlias = (
     | RegisterPatient
     | OpenCase
     | Emit
+    | ConfirmUpload
     | Escalate
     | Accept
     | Release
     | Stop
+    | Retry
     | MarkRead
     | Continue
     | Finish

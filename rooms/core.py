@@ -6,8 +6,8 @@ Rules, all of them enforced here and in the modules that this one calls, `rooms.
 1. A patient enters the cases of their own patient id; staff every case of their tenant. Whoever
    has no right gets the answer of a case that does not exist.
 2. Only staff write notes, set the status, or send by another channel than the chat.
-3. A closed case takes notes, a new status and what back ends tell of the patient, but no messages
-   and no takeover. An archived one takes nothing.
+3. A closed case takes notes, a new status, what back ends tell of the patient, and the patient's
+   consent or its end, but no messages, no files and no takeover. An archived one takes nothing.
 4. A member of staff who says what they have seen (`seen`) does not answer past a newer message
    of somebody else, unless forced.
 5. A status change changes the status. A further case of a patient begins at intake; only the hub
@@ -24,6 +24,10 @@ Rules, all of them enforced here and in the modules that this one calls, `rooms.
     refused.
 12. An owner who is gone loses the case to the queue, never to the AI, and nobody is left to guess.
 13. Only other back ends tell what they did for a patient, and only in that patient's own cases.
+    What a patient agrees to, they or the patient tell.
+14. An answer that ended before it was whole is given again if somebody asks for it: once, and only
+    while the patient has not written and no person has led the case since.
+15. A file becomes a part of the case if whoever sent it confirms it, once.
 
 Everything is pure: no clock, no ids, no loop, no database; time and ids are handed in. `decide`,
 `evolve` and `advance` run inside the append transaction, so two processes cannot decide on the
@@ -37,6 +41,7 @@ from rooms import runs, takeover
 from rooms.commands import (
     Accept,
     Command,
+    ConfirmUpload,
     Continue,
     Emit,
     Escalate,
@@ -48,12 +53,13 @@ from rooms.commands import (
     RegisterPatient,
     Release,
     Remind,
+    Retry,
     SendMessage,
     SetStatus,
     Stop,
     WriteNote,
 )
-from rooms.errors import Code, Rejected, forbidden
+from rooms.errors import Code, Rejected, forbidden, unknown_upload
 from rooms.events import (
     SHUT,
     Actor,
@@ -67,7 +73,13 @@ from rooms.events import (
     StatusChange,
     Trigger,
 )
-from rooms.patient_events import PatientRegistered, kind_of
+from rooms.patient_events import (
+    ConsentGranted,
+    ConsentRevoked,
+    DocumentUploaded,
+    PatientRegistered,
+    kind_of,
+)
 from rooms.state import Cause, Decision, Happening, RoomState, Seen, Task, Terms, may_enter
 
 
@@ -87,6 +99,8 @@ def decide(state: RoomState | None, command: Command, by: Principal, terms: Term
         return _of_the_hub(state, command, by, terms)
     if by.role is Role.AI and not isinstance(command, Escalate):
         raise Rejected(Code.FORBIDDEN, "The AI may not do this.")
+    if isinstance(command, ConfirmUpload):
+        return _confirm(state, by, terms)
     return _of_people(state, command, by, terms)
 
 
@@ -114,7 +128,15 @@ def _entered(state: RoomState | None, by: Principal) -> RoomState:
 
 def _of_people(
     state: RoomState,
-    command: SendMessage | WriteNote | SetStatus | MarkRead | Stop | Escalate | Accept | Release,
+    command: SendMessage
+    | WriteNote
+    | SetStatus
+    | MarkRead
+    | Stop
+    | Retry
+    | Escalate
+    | Accept
+    | Release,
     by: Principal,
     terms: Terms,
 ) -> Decision:
@@ -131,6 +153,9 @@ def _of_people(
             return Decision((Seen(),) if state.unread and seq >= state.last_message_seq else ())
         case Stop():
             return runs.stop(state, command, terms)
+        case Retry():
+            _require_open(state)
+            return runs.retry(state, command, terms)
         case Escalate() | Accept() | Release():
             return _hand_over(state, command, by, terms)
         case _:
@@ -201,14 +226,32 @@ def _register(command: RegisterPatient, by: Principal) -> Event:
 
 
 def _emit(state: RoomState, command: Emit, by: Principal) -> Event:
-    if by.role is not Role.SERVICE:
-        raise Rejected(Code.FORBIDDEN, "Only other back ends may do this.")
+    consent = isinstance(command.payload, ConsentGranted | ConsentRevoked)
+    if by.role is not Role.SERVICE and not (consent and by.role is Role.PATIENT):
+        who = "the patient and other back ends" if consent else "other back ends"
+        raise Rejected(Code.FORBIDDEN, f"Only {who} may do this.")
     if command.patient_id != state.patient_id:
         raise forbidden()
     payload = command.payload
     if isinstance(payload, PatientRegistered) and payload.patient_id != state.patient_id:
         raise Rejected(Code.FORBIDDEN, "The payload names another patient.")
     return Event(kind_of(payload), actor_of(by), payload)
+
+
+def _confirm(state: RoomState, by: Principal, terms: Terms) -> Decision:
+    upload = terms.upload
+    if upload is None or upload.case != state.case or upload.sender != by.id:
+        raise unknown_upload()
+    if upload.confirmed:
+        return Decision()
+    _require_open(state)
+    payload = DocumentUploaded(
+        document_id=upload.id,
+        name=upload.name,
+        content_type=upload.content_type,
+        size=upload.size,
+    )
+    return Decision((Event(kind_of(payload), actor_of(by), payload),))
 
 
 def _message(state: RoomState, command: SendMessage, by: Principal, terms: Terms) -> Decision:

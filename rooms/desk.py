@@ -32,6 +32,8 @@ AGAIN: Final = 1.0
 """Seconds after which a read that failed is tried again."""
 AUDIT_EVERY: Final = 5.0
 """Seconds between two comparisons of all desks with the log."""
+KEPT: Final = 15.0
+"""Seconds for which a desk is kept true for somebody who may look again."""
 AT_ONCE: Final = 500
 """Cases that are read by one query."""
 
@@ -134,6 +136,18 @@ class Desk:
         self._emptied = emptied
         self._shown: dict[str, Entry] = {}
         self._seats: dict[Seat, None] = {}
+        self._kept: asyncio.TimerHandle | None = None
+
+    def keep(self, seconds: float) -> None:
+        """Stay for so many seconds, also without a reader."""
+        if self._kept is not None:
+            self._kept.cancel()
+        self._kept = asyncio.get_running_loop().call_later(seconds, self._let_go)
+
+    def _let_go(self) -> None:
+        self._kept = None
+        if not self._seats:
+            self._emptied(self)
 
     def seat(self, reader: DeskReader) -> Seat:
         seat = Seat(self, reader)
@@ -142,7 +156,7 @@ class Desk:
 
     def leave(self, seat: Seat) -> None:
         self._seats.pop(seat, None)
-        if not self._seats:
+        if not self._seats and self._kept is None:
             self._emptied(self)
 
     def entries(self) -> list[Entry]:
@@ -192,11 +206,20 @@ class Desk:
 
 
 class Desks:
-    """The desks of this process: one for each tenant that has a reader here."""
+    """The desks of this process: one for each tenant that has a reader here, or somebody who looks.
+
+    Whoever looks again within `kept` seconds costs no read of all cases.
+    """
 
     def __init__(
-        self, log: CaseReader, *, every: float = EVERY, audit_every: float = AUDIT_EVERY
+        self,
+        log: CaseReader,
+        *,
+        every: float = EVERY,
+        audit_every: float = AUDIT_EVERY,
+        kept: float = KEPT,
     ) -> None:
+        self._kept = kept
         self._log = log
         self._every = every
         self._audit_every = audit_every
@@ -229,6 +252,22 @@ class Desks:
             raise
         return seat, seat.start()
 
+    async def look(self, tenant: str) -> list[Entry]:
+        """Give the open cases, with all that this process has heard of.
+
+        Raises:
+            Unavailable: the log cannot be read.
+
+        """
+        desk = self._desks.setdefault(tenant, Desk(tenant, self._forget))
+        desk.keep(self._kept)
+        async with self._reading:
+            if not desk.newest:
+                await self._read_all([tenant])
+            elif self._dirty:
+                await self._read_dirty()
+        return desk.entries()
+
     def note(self, hint: Hint) -> None:
         """Hear that something happened."""
         if self._desks and _may_change_an_entry(hint):
@@ -245,10 +284,8 @@ class Desks:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            dirty, self._dirty = self._dirty, set()
-            done = await self._contained(partial(self._read, sorted(dirty)))
+            done = await self._contained(self._read_dirty)
             if not done and self._desks:
-                self._dirty |= dirty
                 self._changed.set()
             await asyncio.sleep(self._every if done else AGAIN)
 
@@ -271,12 +308,19 @@ class Desks:
             return False
         return True
 
-    async def _read(self, cases: list[str]) -> None:
-        for start in range(0, len(cases), AT_ONCE):
-            for state in await self._log.states_of(cases[start : start + AT_ONCE]):
-                desk = self._desks.get(state.tenant)
-                if desk is not None:
-                    desk.show(state)
+    async def _read_dirty(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        cases = sorted(dirty)
+        try:
+            for start in range(0, len(cases), AT_ONCE):
+                for state in await self._log.states_of(cases[start : start + AT_ONCE]):
+                    desk = self._desks.get(state.tenant)
+                    if desk is not None:
+                        desk.show(state)
+        except BaseException:
+            if self._desks:
+                self._dirty |= dirty
+            raise
 
     async def _read_all(self, tenants: list[str]) -> None:
         self._begun += 1

@@ -88,3 +88,8 @@ def bottom(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).strip().split("\n")[0] or "it does not answer."
+
+
+def unknown_upload() -> Rejected:
+    """Give one answer for a file that is not yours and a file that does not exist."""
+    return Rejected(Code.NOT_FOUND, "There is no such file, or you have no right to it.")

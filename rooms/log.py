@@ -23,11 +23,13 @@ from rooms.broker import Hint
 from rooms.commands import (
     Accept,
     Command,
+    ConfirmUpload,
     Continue,
     Escalate,
     MarkRead,
     Opening,
     RegisterPatient,
+    Retry,
     Stop,
     digest,
 )
@@ -42,7 +44,6 @@ from rooms.rows import (
     case_of,
     case_row,
     event_row,
-    run_of,
     run_row,
     runs,
     state_row,
@@ -59,6 +60,7 @@ from rooms.state import (
     Seen,
     Task,
     Terms,
+    Upload,
     advance,
     audience_of,
     evolve,
@@ -67,6 +69,7 @@ from rooms.state import (
     opened,
 )
 from rooms.tables import CaseRow, EventRow, PatientRow, ReceiptRow, RunRow, TaskRow
+from rooms.uploads import confirm_uploads, lock_uploads
 
 logger = structlog.get_logger()
 
@@ -74,8 +77,8 @@ PLAIN: Final = Policy()
 STORE_WITHIN: Final = 2.0
 """Seconds after which whoever gave a command is told to try again, whatever the database does."""
 
-UNEVENTFUL: Final = (Accept, Escalate, Stop)
-"""Commands that may find that all is so already, and write no event."""
+UNEVENTFUL: Final = (Accept, ConfirmUpload, Escalate, Retry, Stop)
+"""Commands that may write no event: because all is so already, or because what they begin will."""
 UNKEYED: Final = (Continue, MarkRead)
 """Commands that are harmless when they are repeated: no key of theirs is kept or looked for."""
 
@@ -126,6 +129,11 @@ class _Job:
             self.answer.set_result(receipt)
 
 
+def _upload(job: _Job) -> str:
+    """Name the file that a command is about; empty: about none."""
+    return job.command.upload if isinstance(job.command, ConfirmUpload) else ""
+
+
 def _name(scope: str, by: Principal, key: str, opening: bool = False) -> str:
     parts = f"{opening:d}\0{scope}\0{audience_of(by)}\0{by.id}\0{key}"
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
@@ -140,6 +148,8 @@ class _Batch:
     """By name of the command: the digest of its content, and its receipt."""
     registered: set[str]
     """The names of the commands whose patient is registered already."""
+    uploads: dict[str, Upload]
+    """The files that are to be confirmed."""
     patients: list[dict[str, Any]] = field(default_factory=list)
     opened: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -151,6 +161,8 @@ class _Batch:
     """Those that are new."""
     uneventful: list[dict[str, Any]] = field(default_factory=list)
     """The receipts of commands that wrote no event."""
+    confirmed: dict[str, datetime] = field(default_factory=dict)
+    """The files that were confirmed, and when."""
     tasks: list[Task] = field(default_factory=list)
     hints: list[Hint] = field(default_factory=list)
     """What readers are told after the commit, in order."""
@@ -328,7 +340,8 @@ class Log(LogReads):
         # Before the receipts: whoever sees a patient that another process has just registered
         # must also see the receipt for it.
         registered = _registered(connection, jobs)
-        batch = _Batch(states, _receipts(connection, jobs), registered)
+        uploads = lock_uploads(connection, {upload for job in jobs if (upload := _upload(job))})
+        batch = _Batch(states, _receipts(connection, jobs), registered, uploads)
         for job in jobs:
             try:
                 self._append(batch, job)
@@ -346,7 +359,8 @@ class Log(LogReads):
 
     def _happen(self, batch: _Batch, job: _Job) -> Receipt:
         state = batch.states.get(job.case)
-        terms = Terms(self._now(), self._new_id, job.policy, job.alarm)
+        upload = batch.uploads.get(_upload(job))
+        terms = Terms(self._now(), self._new_id, job.policy, job.alarm, upload)
         try:
             decision = core.decide(state, job.command, job.by, terms)
         except ValidationError as error:
@@ -356,6 +370,9 @@ class Log(LogReads):
         assert state is not None  # noqa: S101 - decide has refused every other command
         state, receipt = self._apply(batch, job, state, decision, terms.now)
         batch.tasks.extend(decision.tasks)
+        if upload is not None and decision.happenings:
+            batch.uploads[upload.id] = replace(upload, confirmed=True)
+            batch.confirmed[upload.id] = terms.now
         batch.states[job.case] = state
         # A piece of an answer changes the answer's own row alone.
         if any(not isinstance(each, Progress) or each.i is None for each in decision.happenings):
@@ -423,9 +440,9 @@ def _locked(connection: Connection, cases: set[str]) -> dict[str, RoomState]:
     rows = connection.execute(query).all()
     # Not joined: to a row that it had to wait for, PostgreSQL would join an answer as it was
     # before the wait.
-    written = {row.run_id for row in rows if row.run_id is not None}
-    answers = connection.execute(runs(written)).all() if written else []
-    found = {answer.run_id: run_of(answer) for answer in answers}
+    named = {row.run_id for row in rows if row.run_id is not None}
+    answers = connection.execute(runs(named)).all() if named else []
+    found = {answer.run_id: answer for answer in answers}
     return {row.id: case_of(row, found.get(row.run_id)) for row in rows}
 
 
@@ -505,6 +522,7 @@ def _store(connection: Connection, batch: _Batch, tasks: list[dict[str, Any]]) -
     ):
         if values:
             connection.execute(insert(table_of(row)), values)
+    confirm_uploads(connection, batch.confirmed)
     grown = [{"run": id, **row} for id, row in batch.runs.items() if id not in batch.begun]
     if grown:
         connection.execute(_GROW, grown)

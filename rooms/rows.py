@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 from rooms.cursor import Cursor
 from rooms.encoding import Record
 from rooms.events import Audience, Control, Envelope, Message, Source, Status, Trigger
-from rooms.state import RoomState, Run, Task
+from rooms.state import RoomState, Run, RunState, Task
 from rooms.tables import CaseRow, RunRow
 
 
@@ -20,14 +20,14 @@ def table_of(row: type[SQLModel]) -> Any:
 
 
 def states() -> Select[Any]:
-    """Select the states of rooms, each with the answer that is being written."""
+    """Select the states of rooms, each with its newest answer if that may matter."""
     case, run = table_of(CaseRow), table_of(RunRow)
     joined = case.outerjoin(run, case.c.run_id == run.c.id)
     return select(*case.columns, *_run_columns()).select_from(joined)
 
 
 def runs(ids: Collection[str]) -> Select[Any]:
-    """Select answers, to be read by `run_of`."""
+    """Select answers, to be read by `case_of`."""
     id = table_of(RunRow).c.id
     return select(id.label("run_id"), *_run_columns()).where(id.in_(ids))
 
@@ -90,7 +90,7 @@ def state_row(state: RoomState) -> dict[str, Any]:
         "waiting_since": state.waiting_since,
         "escalation": state.escalation,
         "red_flag": state.red_flag,
-        "run_id": None if state.run is None else state.run.id,
+        "run_id": state.unfinished if state.run is None else state.run.id,
         "staff_seq": state.staff.seq,
         "staff_tag": state.staff.tag,
         "patient_seq": state.patient.seq,
@@ -131,11 +131,12 @@ def task_row(id: str, task: Task) -> dict[str, Any]:
 
 def state_of(row: Row[Any]) -> RoomState:
     """Read a row of `states`."""
-    return case_of(row, None if row.run_fence is None else run_of(row))
+    return case_of(row, None if row.run_state is None else row)
 
 
-def case_of(row: Row[Any], run: Run | None) -> RoomState:
-    """Read the row of a case whose answer in flight is known."""
+def case_of(row: Row[Any], answer: Row[Any] | None) -> RoomState:
+    """Read the row of a case, with that of the answer which it names, if it names one."""
+    over = answer is not None and RunState(answer.run_state).over
     return RoomState(
         case=row.id,
         tenant=row.tenant,
@@ -151,7 +152,8 @@ def case_of(row: Row[Any], run: Run | None) -> RoomState:
         waiting_since=row.waiting_since,
         escalation=None if row.escalation is None else Trigger(row.escalation),
         red_flag=row.red_flag,
-        run=run,
+        run=None if answer is None or over else _run_of(answer),
+        unfinished=row.run_id if over else None,
         staff=Cursor(row.staff_seq, row.staff_tag),
         patient=Cursor(row.patient_seq, row.patient_tag),
         last_message_seq=row.last_message_seq,
@@ -163,10 +165,10 @@ def case_of(row: Row[Any], run: Run | None) -> RoomState:
     )
 
 
-def run_of(row: Row[Any]) -> Run:
+def _run_of(row: Row[Any]) -> Run:
     return Run(row.run_id, row.run_fence, row.run_text, tuple(json.loads(row.run_ends)))
 
 
 def _run_columns() -> list[Any]:
     run = table_of(RunRow).c
-    return [run.fence.label("run_fence"), run.text.label("run_text"), run.ends.label("run_ends")]
+    return [getattr(run, name).label(f"run_{name}") for name in ("fence", "state", "text", "ends")]

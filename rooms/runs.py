@@ -5,7 +5,7 @@ Everything here is pure; the rules stand in `rooms.core`.
 
 from typing import Final
 
-from rooms.commands import Continue, Finish, Stop
+from rooms.commands import Continue, Finish, Retry, Stop
 from rooms.errors import Code, Rejected
 from rooms.events import Actor, Control, Event, Message, SenderType, Source
 from rooms.state import Cause, Decision, Happening, Progress, RoomState, Run, RunState, Task, Terms
@@ -38,6 +38,24 @@ def stop(state: RoomState, command: Stop, terms: Terms) -> Decision:
     if state.run is None or command.run not in (None, state.run.id):
         return Decision()
     return Decision(interrupt(state, Cause.STOP, terms))
+
+
+def retry(state: RoomState, command: Retry, terms: Terms) -> Decision:
+    """Begin an answer in place of one that was not whole."""
+    if not terms.policy.ai:
+        raise Rejected(Code.FORBIDDEN, "There is no AI here that answers.")
+    if state.control is Control.HUMAN:
+        raise Rejected(
+            Code.CONFLICT,
+            f"{state.owner_name} leads this case; the AI does not answer.",
+            {"owner": state.owner_name},
+        )
+    if state.run is not None:
+        raise Rejected(Code.CONFLICT, "The AI is answering already.")
+    if state.unfinished is None or command.run not in (None, state.unfinished):
+        raise Rejected(Code.CONFLICT, "There is no answer that could be given again.")
+    step, task = begin(state, terms)
+    return Decision((step,), tasks=(task,))
 
 
 def proceed(state: RoomState, command: Continue, terms: Terms) -> Decision:

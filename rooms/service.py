@@ -30,6 +30,7 @@ from rooms.reads import TimelineEntry
 from rooms.state import Alarm, Policy, RoomState, audience_of, may_enter
 from rooms.tasks import Tasks
 from rooms.timers import Timers
+from rooms.uploads import Uploads
 from rooms.whereabouts import Whereabouts, whereabouts
 
 logger = structlog.get_logger()
@@ -67,7 +68,7 @@ class Page:
 
     frames: list[str]
     cursor: Cursor
-    """Where the next page begins."""
+    """Of the last event here: after it the next page begins."""
     more: bool
 
 
@@ -135,6 +136,7 @@ class Rooms:
         self._detect = detect
         self.presence = Presence()
         self.flags = Flags(database, policy or Policy(), now=now)
+        self.uploads = Uploads(database, now=now, new_id=new_id)
         self.tasks = Tasks(database, now=now, holder=new_id("process"), lease=lease, poll=poll)
         self.log = Log(
             database, now=now, new_id=new_id, committed=self._ring, promised=self.tasks.wake
@@ -162,6 +164,7 @@ class Rooms:
                     tasks.create_task(self.log.run()),
                     tasks.create_task(self._audit()),
                     tasks.create_task(self.flags.run()),
+                    tasks.create_task(self.uploads.run()),
                     tasks.create_task(self.timers.run(self._away_after)),
                 ]
                 working = tasks.create_task(self.tasks.run())
@@ -322,8 +325,8 @@ class Rooms:
         """
         records = await self.log.read_before(case, audience, before, limit)
         kept = _within(records[::-1], max_bytes)[::-1]
-        first = kept[0].cursor if kept else START
-        return Page([record.frame for record in kept], first, first.seq > 1)
+        last = kept[-1].cursor if kept else START
+        return Page([record.frame for record in kept], last, bool(kept) and kept[0].cursor.seq > 1)
 
     async def timeline(
         self, case: str, by: Principal, channels: Sequence[str], before: int | None, limit: int
@@ -336,7 +339,14 @@ class Rooms:
     # Signals.
 
     def typing(self, case: str, by: Principal, on: bool, in_note: bool) -> None:
-        """Tell that somebody types. Patients never learn that a note is being typed."""
+        """Tell that somebody types. Patients never learn that a note is being typed.
+
+        Raises:
+            Rejected: a patient would type a note.
+
+        """
+        if in_note and not by.is_staff:
+            raise Rejected(Code.FORBIDDEN, "Only staff may do this.")
         who = {"type": actor_of(by).type.value, "name": by.name}
         frame = {"type": "typing", "case": case, "who": who, "on": on}
         where = "note" if in_note else "message"
@@ -386,6 +396,10 @@ class Rooms:
     def vanish(self, by: Principal) -> None:
         self.presence.vanish(by)
         self._note_absence(by)
+
+    def notice(self, by: Principal) -> None:
+        """Note that somebody asks for something: an owner who does is not away."""
+        self.timers.notice(by)
 
     def presence_frame(self, case: str) -> dict[str, Any]:
         """Give the `presence` frame of staff."""

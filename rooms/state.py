@@ -78,6 +78,9 @@ class RoomState:
     red_flag: str | None = None
     """The newest emergency that staff were told of, since the AI last led alone."""
     run: Run | None = None
+    unfinished: str | None = None
+    """The newest answer, if it ended before it was whole, the patient has not written since, and
+    no person has led the case since."""
     staff: Cursor = START
     """Head of the staff's view, which is the whole log."""
     patient: Cursor = START
@@ -193,6 +196,19 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was received; once it is confirmed, it belongs to the case."""
+
+    id: str
+    case: str
+    sender: str
+    name: str
+    content_type: str
+    size: int
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What a tenant has switched on, and how long people may take."""
 
@@ -219,6 +235,8 @@ class Terms:
     policy: Policy = Policy()
     alarm: Alarm | None = None
     """What the words of this message set off."""
+    upload: Upload | None = None
+    """The file that this command names."""
 
 
 def audience_of(by: Principal) -> Audience:
@@ -276,7 +294,9 @@ def advance(state: RoomState, step: Progress | Seen) -> RoomState:
         case Seen():
             return replace(state, unread=0)
         case Progress():
-            return replace(state, run=_next_run(state.run, step))
+            broken = step.state in (RunState.STOPPED, RunState.FAILED)
+            unfinished = step.run if broken else None
+            return replace(state, run=_next_run(state.run, step), unfinished=unfinished)
         case _:
             assert_never(step)
 
@@ -300,6 +320,7 @@ def _new_message(state: RoomState, envelope: Envelope, message: Message) -> dict
         "last_message_at": envelope.at,
         "preview": message.text[:PREVIEW],
         "unread": unread.get(message.sender_type, state.unread),
+        "unfinished": None if message.sender_type is SenderType.PATIENT else state.unfinished,
     }
 
 
@@ -316,4 +337,5 @@ def _new_control(state: RoomState, envelope: Envelope, change: ControlChange) ->
         "waiting_since": envelope.at if waiting else None,
         "escalation": None if alone else state.escalation,
         "red_flag": None if alone else state.red_flag,
+        "unfinished": None if human else state.unfinished,
     }

@@ -1,8 +1,11 @@
-"""The rows of the database. Only the log, the tasks and the flags read and write them."""
+"""The rows of the database.
+
+Only the log, the tasks, the timers, the flags and the uploads read and write them.
+"""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Index, UniqueConstraint
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -42,7 +45,8 @@ class CaseRow(SQLModel, table=True):
     escalation: str | None = None
     red_flag: str | None = None
     run_id: str | None = None
-    """The answer that is being written."""
+    """The answer that is being written, or that ended before it was whole and may be given again:
+    its own row tells which."""
     staff_seq: int = Field(sa_type=BigInteger)
     staff_tag: str
     patient_seq: int = Field(sa_type=BigInteger)
@@ -165,3 +169,40 @@ class PatientRow(SQLModel, table=True):
     registered_at: datetime = Field(sa_type=Instant)
 
     __table_args__ = (UniqueConstraint("tenant", "user_id"),)
+
+
+class UploadRow(SQLModel, table=True):
+    """A file that somebody sends, without its content."""
+
+    __tablename__ = "upload"
+
+    id: str = Field(primary_key=True)
+    tenant: str
+    case_id: str
+    sender: str
+    name: str
+    content_type: str
+    size: int = Field(default=0, sa_type=BigInteger)
+    sha256: str | None = None
+    created_at: datetime = Field(sa_type=Instant)
+    stored_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When its content was complete; until then nobody can tell that it is there."""
+    confirmed_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When it became a part of the case."""
+    idempotency: str | None = Field(default=None, unique=True)
+    """Names the request that brought it: who, in which case, by which key."""
+    digest: str | None = None
+    """Names what that request held."""
+
+    __table_args__ = (Index("upload_expiry", "confirmed_at", "created_at"),)
+
+
+class UploadPartRow(SQLModel, table=True):
+    """A piece of the content of a file, small enough to be written between two messages."""
+
+    __tablename__ = "upload_part"
+
+    upload_id: str = Field(primary_key=True, foreign_key="upload.id", ondelete="CASCADE")
+    number: int = Field(primary_key=True)
+    """From 0."""
+    content: bytes = Field(sa_type=LargeBinary)

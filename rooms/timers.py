@@ -2,9 +2,9 @@
 
 They are tasks, so they outlive the process that set them.
 
-Invariant: an owner counts as gone only if no process has seen a connection of theirs for as long
-as the policy allows; each process notes who is connected to it. The time in which there was no
-process does not count: nobody could connect.
+Invariant: an owner counts as gone only if no process has seen a connection or a request of theirs
+for as long as the policy allows; each process notes whom it has seen. The time in which there was
+no process does not count: nobody could connect.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, delete, select, tuple_, update
 
-from auth.principal import hub_itself
+from auth.principal import Principal, hub_itself
 from rooms.commands import Command, Recall, Remind
 from rooms.database import Database
 from rooms.errors import Code, Rejected, Unavailable
@@ -53,7 +53,9 @@ class Timers:
         self._now = now
         self._policy = policy
         self._begun: datetime | None = None
-        """Since when this process can see who is connected."""
+        """Since when this process can see who is there."""
+        self._asked: dict[tuple[str, str], datetime] = {}
+        """When members of staff last asked for something, until that is in the database."""
 
     def serve(self, tasks: Tasks) -> None:
         """Handle the tasks that are timers."""
@@ -61,14 +63,21 @@ class Timers:
         tasks.on(OWNER_AWAY, self.recall)
 
     async def run(self, every: timedelta) -> None:
-        """Note, `LOOKS` times in `every`, whose owners are connected; until cancelled."""
+        """Note, `LOOKS` times in `every`, which owners are there; until cancelled."""
         self._begun = self._now()
         while True:
             await asyncio.sleep(every.total_seconds() / LOOKS)
-            await self.note(self._presence.staff())
+            now = self._now()
+            await self.note(self._presence.staff() | self._asked.keys())
+            self._asked = {who: at for who, at in self._asked.items() if at > now}
+
+    def notice(self, by: Principal) -> None:
+        """Note that somebody asks for something, with or without a connection."""
+        if by.is_staff:
+            self._asked[by.tenant, by.id] = self._now()
 
     async def note(self, staff: Collection[tuple[str, str]]) -> None:
-        """Note that these members of staff, each with the tenant, are connected now."""
+        """Note that these members of staff, each with the tenant, are there now."""
         if not staff:
             return
         now = self._now()
@@ -89,10 +98,12 @@ class Timers:
         if state is None or state.control is not Control.HUMAN or state.fence != fence:
             return
         away = self._policy(state.tenant).away_after
-        if self._presence.is_connected(state.tenant, state.owner_id or ""):
+        owner = (state.tenant, state.owner_id or "")
+        if self._presence.is_connected(*owner):
             raise Later(self._now() + away)
         seen = await self._database.read(lambda connection: _seen(connection, claim.case))
-        latest = max((at for at in (seen, self._begun) if at is not None), default=None)
+        known = (seen, self._begun, self._asked.get(owner))
+        latest = max((at for at in known if at is not None), default=None)
         if latest is not None and latest + away > self._now():
             raise Later(latest + away)
         await self._give(claim, Recall(fence), state)

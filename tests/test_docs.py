@@ -23,7 +23,7 @@ from tests.kit import MARIA, PRIYA, Client, RunningHub, running_hub
 ROOT: Final = Path(__file__).parents[1]
 PROTOCOL: Final = ROOT / "docs" / "protocol.md"
 OPERATIONS: Final = ROOT / "docs" / "operations.md"
-PACKAGES: Final = ("hub", "auth", "rooms", "compat_sse", "ai")
+PACKAGES: Final = ("hub", "auth", "rooms", "compat_sse", "ai", "web")
 FOLDERS: Final = ("docs", "bench", "examples")
 PAGES: Final = sorted(
     [*ROOT.glob("*.md"), *(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))]

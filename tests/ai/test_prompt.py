@@ -231,7 +231,26 @@ def test_an_answer_that_was_not_whole_is_kept_and_marked(state: str, marker: str
 
 def test_an_apology_for_no_answer_is_left_out() -> None:
     prompt = told(says(AI, SORRY, state="failed"), apologies=[SORRY])
-    assert tags(prompt) == ["case", "your_answer_failed", "your_turn"]
+    assert tags(prompt) == ["case", "your_answer_failed", "answer_again", "your_turn"]
+
+
+def test_the_line_that_ends_a_broken_answer_is_not_told_as_the_assistants_own() -> None:
+    prompt = told(says(AI, f"The hospital is\n\n{SORRY}", state="failed"), apologies=[SORRY])
+    assert tags(prompt) == ["case", "", "your_answer_failed", "answer_again", "your_turn"]
+    assert prompt.turns[1].text == "The hospital is"
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed"])
+def test_an_answer_that_was_not_whole_is_asked_for_again_until_the_patient_writes(
+    state: str,
+) -> None:
+    broken = (says(MARIA, "Where?"), says(AI, "The hospital is ", state=state))
+    last = ["answer_again", "your_turn"]
+    assert tags(told(*broken))[-2:] == last
+    told_more = told(*broken, says(PRIYA, "A moment"), ASKED)
+    assert tags(told_more)[-3:] == ["person_awaited", *last]
+    assert "answer_again" not in tags(told(*broken, says(MARIA, "Never mind")))
+    assert "answer_again" not in tags(told(*broken, says(AI, "The hospital is near.")))
 
 
 def test_an_apology_that_the_assistant_meant_is_kept() -> None:

@@ -63,6 +63,16 @@ TOPICS = {
 }
 
 
+async def test_what_is_asked_for_again_is_what_was_asked() -> None:
+    said = {"sender_type": "patient", "source": "chat", "text": "Do I need a visa?"}
+    broken = {"sender_type": "ai", "source": "chat", "text": "I am a", "state": "interrupted"}
+    events = [
+        {"kind": "message", "seq": seq, "id": f"e{seq}", "actor": {}, "data": data}
+        for seq, data in enumerate((said, broken), 1)
+    ]
+    assert "medical visa" in "".join(await pieces(build_prompt("Maria", events, {})))
+
+
 @pytest.mark.parametrize(("asked", "expected"), TOPICS.items())
 async def test_the_answer_fits_what_was_asked(asked: str, expected: str) -> None:
     assert expected in await answer(asked)

@@ -446,19 +446,42 @@ async def test_refused_requests_do_not_count(tmp_path: Path) -> None:
 
 
 @BOTH
-async def test_a_patient_with_a_stream_is_present_and_staff_with_one_are_not(
+async def test_a_patient_with_a_stream_is_present_and_staff_only_with_all_of_it(
     tmp_path: Path, path: str
 ) -> None:
     async with running(tmp_path) as hub:
         async with hub.stream(path, "cora") as stream:
             await stream.event()
             present = hub.rooms.presence.present(hub.case)
-            assert (present.patient, present.viewers) == (False, ())
+            viewers = ((CORA.id, "Cora"),) if path == FEED else ()
+            assert (present.patient, present.viewers) == (False, viewers)
             async with hub.stream(path, "maria") as hers:
                 await hers.event()
                 assert hub.rooms.presence.present(hub.case).patient
             await eventually(lambda: not hub.rooms.presence.present(hub.case).patient)
         await hub.nobody_reads()
+
+
+async def test_a_patient_learns_of_staff_on_a_stream_only_if_they_lead_the_case(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as hub, hub.stream(FEED) as hers:
+        await hers.until(b'"presence"')
+        before = len(hers.raw)
+        async with hub.stream(FEED, "cora") as its:
+            await its.until(b'"presence"')
+        await eventually(lambda: not hub.rooms.presence.present(hub.case).viewers)
+        await hub.say("Anybody?")
+        await hers.until(b'"Anybody?"')
+        assert b"presence" not in hers.raw[before:]
+        await hub.take_over()
+        await hers.until(b'"online":false}')
+        async with hub.stream(FEED, "cora") as its:
+            await its.until(b'"online":true}')
+            await hers.until(b'"coordinator":"Cora","online":true}')
+        before = len(hers.raw)
+        while b'"online":false}' not in hers.raw[before:]:
+            await hers.event()
 
 
 @BOTH

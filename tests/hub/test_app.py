@@ -47,7 +47,7 @@ async def test_metrics_are_in_the_format_of_prometheus(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/api/v1/cases", "/api/v1/cases/x/y", "/api/v1/cases/a%2Fb/messages"]
+    "path", ["/nothing", "/api/v1/case", "/api/v1/cases/x/y", "/api/v1/cases/a%2Fb/messages"]
 )
 async def test_what_is_not_there_is_told_in_the_form_of_errors(room: Room, path: str) -> None:
     answer = await request(room, "GET", path)
@@ -111,6 +111,7 @@ async def test_allowed_pages_may_call_and_others_may_not(tmp_path: Path, method:
         headers = hub.headers(MARIA) | {"Origin": "https://app.example"}
         answer = await http.post(url, json={"text": "Hello"}, headers=headers)
         assert answer.headers["access-control-allow-origin"] == "https://app.example"
+        assert answer.headers["access-control-expose-headers"] == "Retry-After"
         answer = await http.post(url, json={}, headers=headers)
         assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (422, True)
 

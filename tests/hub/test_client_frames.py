@@ -11,11 +11,12 @@ from hub.client_frames import (
     CLIENT_FRAMES,
     Message,
     Note,
+    RetryFrame,
     SetStatusFrame,
     parse_frame,
     parse_object,
 )
-from rooms.commands import SendMessage, SetStatus, WriteNote
+from rooms.commands import Retry, SendMessage, SetStatus, WriteNote
 from rooms.errors import Code, Malformed
 from rooms.events import Source, Status
 
@@ -29,6 +30,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "accept": {},
     "release": {},
     "stop": {},
+    "retry": {},
     "typing": {"on": True},
     "read": {"seq": 1},
     "history": {},
@@ -85,6 +87,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "brief": ["", 1, [], "x" * 10_001, "\0"],
     },
     "stop": {"run": ["", 1, [], "x" * 129]},
+    "retry": {"run": ["", 1, [], "x" * 129]},
     "typing": {"on": [None, 1, 0, "true", []], "in": [None, "chat", 1]},
     "read": {"seq": [None, -1, "1", 1.5, True, 2**53 + 1, 10**400, []]},
     "history": {
@@ -245,6 +248,9 @@ def test_frames_that_write_become_commands() -> None:
     status = parse_frame('{"type":"status","status":"on_hold"}')
     assert isinstance(status, SetStatusFrame)
     assert status.command() == SetStatus(Status.ON_HOLD)
+    retry = parse_frame('{"type":"retry","run":"r1"}')
+    assert isinstance(retry, RetryFrame)
+    assert retry.command() == Retry("r1")
 
 
 JSON = st.recursive(

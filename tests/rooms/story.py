@@ -17,6 +17,7 @@ from rooms.commands import (
     Recall,
     RegisterPatient,
     Remind,
+    Retry,
     SendMessage,
     Stop,
 )
@@ -132,7 +133,7 @@ class Story:
         match command:
             case Continue(i=i):
                 return replace(command, run=self.run_called(command.run), i=max(pieces + i, 0))
-            case Finish() | Stop(run=str()):
+            case Finish() | Stop(run=str()) | Retry(run=str()):
                 return replace(command, run=self.run_called(str(command.run)))
             case Remind(fence=back) | Recall(fence=back):
                 fence = 0 if self.state is None else self.state.fence

@@ -18,6 +18,7 @@ from rooms.commands import (
     Recall,
     Release,
     Remind,
+    Retry,
     SendMessage,
     SetStatus,
     Stop,
@@ -81,6 +82,7 @@ reads = st.builds(MarkRead, st.integers(0, 12))
 escalations = st.builds(Escalate, secrets)
 releases = st.builds(Release, st.sampled_from(["ai", "queue"]), st.none() | secrets)
 stops = st.builds(Stop, st.none() | runs)
+retries = st.builds(Retry, st.none() | runs)
 pieces = st.builds(Continue, runs, st.sampled_from([0, 0, 0, 0, -1]), st.sampled_from("abc"))
 ends = st.builds(
     Finish, runs, st.sampled_from(["", "the end"]), st.sampled_from(["final", "failed"])
@@ -90,10 +92,10 @@ recalls = st.builds(Recall, st.sampled_from([0, 0, 1]))
 
 commands = st.one_of(
     says, guarded, notes, statuses, archives, reads, escalations, st.just(Accept()), releases,
-    stops, pieces, ends, reminders, recalls,
+    stops, retries, pieces, ends, reminders, recalls,
 )  # fmt: skip
 sensible = st.one_of(
-    st.tuples(st.builds(say, texts), st.just(MARIA)),
+    st.tuples(st.one_of(st.builds(say, texts), stops, retries), st.just(MARIA)),
     st.tuples(st.one_of(pieces, pieces, ends, escalations), st.just(ASSISTANT)),
     st.tuples(st.one_of(st.just(Accept()), releases, notes, statuses, reads), coordinators),
     st.tuples(st.one_of(reminders, recalls), st.just(SERVICE)),
@@ -158,7 +160,7 @@ def test_the_log_alone_gives_back_all_but_the_answer_in_flight_and_what_was_read
 ) -> None:
     told = story(steps, policy)
     alone = replayed([each for each in told.happened if isinstance(each, Envelope)])
-    assert alone == replace(told.room, run=None, unread=alone.unread)
+    assert alone == replace(told.room, run=None, unfinished=None, unread=alone.unread)
     assert alone.unread >= told.room.unread
 
 
@@ -292,6 +294,43 @@ def test_one_answer_at_a_time_is_begun_shown_in_order_and_ended_once(
             assert step.i == next_piece
             next_piece += 1
     assert current == (None if told.room.run is None else told.room.run.id)
+
+
+def may_be_given_again(told: Story, run: str | None) -> bool:
+    """Define in the plainest words when the AI answers once more."""
+    room, begun = told.room, [step for step in told.steps if step.state is RunState.THINKING]
+    if not begun or room.control is Control.HUMAN or room.status is Status.CLOSED:
+        return False
+    since = told.happened[told.happened.index(begun[-1]) + 1 :]
+    ends = {each.state for each in since if isinstance(each, Progress) and each.state.over}
+    events = [each.event for each in since if isinstance(each, Envelope)]
+    written = any(
+        event.actor.type is SenderType.PATIENT for event in events if event.kind == "message"
+    )
+    led = any(
+        event.payload.control is Control.HUMAN
+        for event in events
+        if isinstance(event.payload, ControlChange)
+    )
+    broke_off = bool(ends & {RunState.STOPPED, RunState.FAILED})
+    return broke_off and not written and not led and run in (None, begun[-1].run)
+
+
+@settings(max_examples=300)
+@given(anything, policies)
+def test_an_answer_is_given_again_exactly_if_it_broke_off_and_nothing_took_its_place(
+    steps: list[Step], policy: Policy
+) -> None:
+    told = begun(policy)
+    for command, by in steps:
+        again = policy.ai and may_be_given_again(told, getattr(told.meant(command), "run", None))
+        archived = told.room.status is Status.ARCHIVED
+        before = len(told.steps)
+        told.give(command, by)
+        if isinstance(command, Retry) and by in (MARIA, PRIYA, LEE, SAM, SERVICE):
+            assert (told.answers[-1] is None) is (again and not archived)
+            began = [step.state for step in told.steps[before:]]
+            assert began == ([RunState.THINKING] if told.answers[-1] is None else [])
 
 
 @given(anything, policies)

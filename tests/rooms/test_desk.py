@@ -19,7 +19,7 @@ from structlog.typing import EventDict
 from rooms.broker import Hint
 from rooms.commands import Accept, Escalate, MarkRead, Release, SetStatus, WriteNote
 from rooms.cursor import START, Cursor
-from rooms.desk import Desks, Entry, Seat
+from rooms.desk import KEPT, Desks, Entry, Seat
 from rooms.encoding import Record, RunSignal, Signal
 from rooms.errors import Unavailable
 from rooms.events import Audience, Control, Status, Trigger
@@ -592,12 +592,138 @@ def test_cases_that_are_owed_are_told_when_there_is_room() -> None:
     simulated(story)
 
 
+# Those who look again and again, instead of being told.
+
+
+def shown(entries: list[Entry]) -> dict[str, str]:
+    return {entry.case: entry.preview for entry in entries}
+
+
+def test_whoever_looks_sees_what_a_reader_is_given_in_the_same_order() -> None:
+    async def story(desks: Desks, cases: Cases) -> None:
+        for minute, case in enumerate(["b", "a", "c"]):
+            cases.change(case, last_message_at=NOW + timedelta(minutes=minute))
+        cases.change("w", control=Control.WAITING, waiting_since=NOW)
+        cases.change("theirs", OTHER)
+        looked = await desks.look(TENANT)
+        _, entries = await desks.join(TENANT, Guest())
+        assert looked == entries == await desks.look(TENANT)
+        assert [entry.case for entry in looked] == ["w", "c", "a", "b"]
+        assert [entry.case for entry in await desks.look(OTHER)] == ["theirs"]
+
+    simulated(story)
+
+
+def test_whoever_looks_again_reads_what_has_changed_and_nothing_else() -> None:
+    async def story(desks: Desks, cases: Cases) -> None:
+        for number in range(9):
+            cases.change(str(number))
+        await desks.look(TENANT)
+        assert cases.queries == [[TENANT]]
+        await desks.look(TENANT)
+        assert len(cases.queries) == 1
+        # What was heard is there at once, and not a tenth of a second later.
+        cases.change("3")
+        desks.note(event("3"))
+        assert shown(await desks.look(TENANT))["3"] == "10"
+        assert cases.queries == [[TENANT], ["3"]]
+
+    simulated(story)
+
+
+def test_a_change_that_is_being_read_is_waited_for() -> None:
+    async def story(desks: Desks, cases: Cases) -> None:
+        cases.change("a")
+        await desks.look(TENANT)
+        cases.slow = 0.01
+        for version in range(2, 20):
+            cases.change("a")
+            desks.note(event("a"))
+            await asyncio.sleep(0.003)
+            assert shown(await desks.look(TENANT)) == {"a": str(version)}
+
+    simulated(story)
+
+
+def test_a_desk_at_which_nobody_looks_any_more_costs_nothing() -> None:
+    async def story(desks: Desks, cases: Cases) -> None:
+        await desks.look(TENANT)
+        await asyncio.sleep(KEPT - 1)
+        await desks.look(TENANT)
+        await asyncio.sleep(KEPT - 1)
+        whole = cases.queries.count([TENANT])
+        await desks.look(TENANT)
+        assert cases.queries.count([TENANT]) == whole, "it was kept for so long"
+        await asyncio.sleep(KEPT + 1)
+        before = len(cases.queries)
+        desks.note(event("a"))
+        await asyncio.sleep(3 * AUDITED)
+        assert len(cases.queries) == before
+        await desks.look(TENANT)
+        assert len(cases.queries) == before + 1
+
+    simulated(story)
+
+
+@pytest.mark.parametrize("reader_first", [True, False])
+def test_a_desk_stays_for_those_who_are_told_and_for_those_who_look(reader_first: bool) -> None:
+    async def story(desks: Desks, cases: Cases) -> None:
+        cases.change("a")
+        guest = await Guest().join(desks)
+        await desks.look(TENANT)
+        if reader_first:
+            guest.leave()
+            before = cases.queries.count([TENANT])
+            await desks.look(TENANT)
+            assert cases.queries.count([TENANT]) == before
+        else:
+            await asyncio.sleep(KEPT + 1)
+            cases.change("a")
+            desks.note(event("a"))
+            await asyncio.sleep(LATER)
+            assert guest.told == [("case", "a")]
+
+    simulated(story)
+
+
+def test_whoever_looks_while_the_log_cannot_be_read_is_told_so_and_sees_it_all_later() -> None:
+    async def story(desks: Desks, cases: Cases) -> None:
+        cases.change("a")
+        cases.failing = True
+        with pytest.raises(Unavailable):
+            await desks.look(TENANT)
+        cases.failing = False
+        assert shown(await desks.look(TENANT)) == {"a": "1"}
+        cases.change("a")
+        desks.note(event("a"))
+        cases.failing = True
+        with pytest.raises(Unavailable):
+            await desks.look(TENANT)
+        cases.failing = False
+        assert shown(await desks.look(TENANT)) == {"a": "2"}
+
+    simulated(story)
+
+
 # Whatever happens, in whatever order.
 
 KINDS = [
     *("say", "say", "wait", "accept", "read", "close", "close", "open"),
     *("tell", "tell", "tell twice", "tell all", "tell all", "lose"),
-    *("join", "join", "join", "leave", "fill", "drain", "fail", "mend", "mend", "mend", "pass"),
+    *(
+        "look",
+        "join",
+        "join",
+        "join",
+        "leave",
+        "fill",
+        "drain",
+        "fail",
+        "mend",
+        "mend",
+        "mend",
+        "pass",
+    ),
 ]
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 99)), min_size=30, max_size=60)
 
@@ -622,6 +748,8 @@ class World:
                 self.hints.append(signal(case, "read") if kind == "read" else event(case))
             case "tell" | "lose" | "tell twice" | "tell all":
                 self.tell(kind, index)
+            case "look":
+                self.tasks.create_task(self.look(tenant))
             case "join":
                 self.tasks.create_task(self.join(tenant))
             case "leave" | "fill" | "drain":
@@ -663,11 +791,22 @@ class World:
         else:
             self.guests.append((guest, tenant))
 
-    def check(self) -> None:
+    async def look(self, tenant: str) -> None:
+        try:
+            await self.desks.look(tenant)
+        except Unavailable:
+            assert self.happened["fail"]
+
+    def truth(self, tenant: str) -> dict[str, str]:
+        states = [state for state in self.cases.states.values() if is_open(state)]
+        return {state.case: state.preview for state in states if state.tenant == tenant}
+
+    async def check(self) -> None:
         for guest, tenant in self.guests:
-            states = [state for state in self.cases.states.values() if is_open(state)]
-            truth = {state.case: state.preview for state in states if state.tenant == tenant}
-            assert {case: shown["preview"] for case, shown in guest.cases.items()} == truth
+            previews = {case: each["preview"] for case, each in guest.cases.items()}
+            assert previews == self.truth(tenant)
+        for tenant in (TENANT, OTHER):
+            assert shown(await self.desks.look(tenant)) == self.truth(tenant)
 
 
 CHANGES: dict[str, Members] = {
@@ -701,7 +840,7 @@ def test_every_reader_has_the_true_state_after_an_audit_whatever_happened_before
         for guest, _ in world.guests:
             guest.resume()
         await asyncio.sleep(AUDITED)
-        world.check()
+        await world.check()
 
     simulated(story, seed, luck=True)
 

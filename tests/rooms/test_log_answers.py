@@ -18,6 +18,7 @@ from rooms.commands import (
     Finish,
     MarkRead,
     Release,
+    Retry,
     SetStatus,
     Stop,
     WriteNote,
@@ -352,6 +353,77 @@ async def test_a_new_message_keeps_what_was_shown_before_it(hub: OpenLog) -> Non
     (record,) = await hub.log.read_before(CASE, PATIENT, None, 1)
     assert record.cursor == receipt.cursor, "the receipt is that of the patient's message"
     assert await hub.run_of() != run
+
+
+# Once more.
+
+
+@pytest.mark.parametrize("shown", ["", "Good "])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_answer_that_was_not_whole_is_begun_again_also_by_another_process(
+    database_url: str, shown: str, fails: bool
+) -> None:
+    async with open_log(database_url, "a") as one:
+        await one.open_case()
+        run = await one.ask()
+        if shown:
+            await one.do(Continue(run, 0, shown), ASSISTANT)
+        if fails:
+            await one.do(Finish(run, "Sorry", "failed"), ASSISTANT)
+        else:
+            await one.do(Stop(), MARIA)
+        before = await messages(one.log)
+    async with open_log(database_url, "b") as two:
+        state = await two.log.state(CASE)
+        assert state is not None
+        assert (state.run, state.unfinished) == (None, run)
+        receipt = await two.do(Retry(run), MARIA, "again")
+        assert (receipt.id, receipt.cursor) == (None, state.patient)
+        assert told(two) == ["thinking"]
+        assert len(two.promises) == 1
+        new = await two.run_of()
+        assert new != run
+        await two.do(Continue(new, 0, "Good day"), ASSISTANT)
+        await two.do(Finish(new, "", "final"), ASSISTANT)
+        assert await messages(two.log) == [*before, ("ai", "final", "Good day")]
+        old = await two.log.answer(CASE, run)
+        assert old is not None
+        assert old.state is (RunState.FAILED if fails else RunState.STOPPED)
+        state = await two.log.state(CASE)
+        assert state is not None
+        assert (state.run, state.unfinished) == (None, None)
+
+
+async def test_the_same_key_begins_one_answer(hub: OpenLog) -> None:
+    run = await hub.ask()
+    await hub.do(Stop(), MARIA)
+    first = await hub.do(Retry(run), MARIA, "again")
+    new = await hub.run_of()
+    assert await hub.do(Retry(run), MARIA, "again") == replace(first, dup=True)
+    await hub.do(Stop(), MARIA)
+    assert await hub.do(Retry(run), MARIA, "again") == replace(first, dup=True)
+    state = await hub.log.state(CASE)
+    assert state is not None
+    assert (state.run, state.unfinished) == (None, new)
+    assert (await refused(hub.do(Retry(new), MARIA, "again"))).code is Code.KEY_REUSED
+
+
+async def test_of_many_who_ask_again_at_two_processes_one_begins_an_answer(
+    database_url: str,
+) -> None:
+    async with open_log(database_url, "a") as one, open_log(database_url, "b") as two:
+        await one.open_case()
+        run = await one.ask()
+        await one.do(Stop(), MARIA)
+        people = [MARIA, PRIYA, LEE, SAM] * 5
+        answers = await in_one_moment(
+            *(hub.do(Retry(run), by) for hub, by in zip([one, two] * 10, people, strict=True))
+        )
+        began = [answer for answer in answers if isinstance(answer, Receipt)]
+        lost = [answer.code for answer in answers if isinstance(answer, Rejected)]
+        assert (len(began), lost) == (1, [Code.CONFLICT] * 19)
+        assert len(await tasks(one.database)) == 2
+        await assert_dense(two.log, CASE, 2)
 
 
 # Takeovers.

@@ -364,7 +364,13 @@ def test_a_back_end_tells_one_event_of_the_kind_and_changes_nothing_else(event_t
 
 @pytest.mark.parametrize("by", [MARIA, PRIYA, SAM])
 def test_only_back_ends_emit(by: Principal) -> None:
-    assert refusal(ROOM, emit("consent_granted"), by).code is Code.FORBIDDEN
+    assert refusal(ROOM, emit("document_parsed"), by).code is Code.FORBIDDEN
+
+
+def test_a_consent_is_told_by_the_patient_and_by_back_ends_alone() -> None:
+    for by in (SERVICE, MARIA):
+        assert decided(ROOM, emit("consent_granted"), by)
+    assert refusal(ROOM, emit("consent_granted"), PRIYA).code is Code.FORBIDDEN
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.ARCHIVED])

@@ -1,4 +1,4 @@
-"""Rules 6 and 7: when the AI answers, one answer at a time, and what ends it."""
+"""Rules 6, 7 and 14: when the AI answers, one answer at a time, what ends it, and once more."""
 
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from rooms.commands import (
     Finish,
     MarkRead,
     Release,
+    Retry,
     SetStatus,
     Stop,
     WriteNote,
@@ -88,6 +89,7 @@ def test_the_ai_answers_patients_and_nobody_else(by: Principal) -> None:
         Accept(),
         Release(),
         Stop(),
+        Retry(),
         MarkRead(1),
     ],
 )
@@ -276,3 +278,103 @@ def test_the_fence_alone_keeps_an_answer_of_before_a_takeover_out(late: Command)
     led = replace(LED, run=Run("run_1", 1, "Good ", (5,)))
     for state in (fenced, led):
         assert refusal(state, late, ASSISTANT).code is Code.CONFLICT
+
+
+# Rule 14: once more.
+
+BROKEN = replace(ROOM, unfinished="run_1")
+"""The answer run_1 was not whole."""
+PIECE = (Continue(NEWEST, 0, "Good "), ASSISTANT)
+BREAKS: list[list[tuple[Command, Principal]]] = [
+    [(Stop(), MARIA)],
+    [PIECE, (Stop(), PRIYA)],
+    [(Finish(NEWEST, "Sorry", "failed"), ASSISTANT)],
+    [PIECE, (Finish(NEWEST, "", "failed"), ASSISTANT)],
+    [PIECE, (SetStatus(Status.CLOSED), PRIYA), (SetStatus(Status.ACTIVE), PRIYA)],
+]
+"""What ends an answer before it is whole."""
+
+
+@pytest.mark.parametrize("by", [MARIA, PRIYA, SAM, SERVICE])
+@pytest.mark.parametrize("run", [None, "run_1"])
+@pytest.mark.parametrize("control", [Control.AI, Control.WAITING])
+def test_an_answer_that_was_not_whole_is_begun_again_without_a_message(
+    by: Principal, run: str | None, control: Control
+) -> None:
+    state = replace(BROKEN, control=control, fence=3)
+    found = decision(state, Retry(run), by, policy=ANSWERING)
+    assert found.happenings == (Progress("run_1_1", 3, RunState.THINKING, begun=0),)
+    assert found.tasks == (Task(REPLY, CASE, NOW, {"run": "run_1_1"}),)
+
+
+@pytest.mark.parametrize("breaks", BREAKS)
+def test_every_answer_that_breaks_off_can_be_asked_for_again(
+    breaks: list[tuple[Command, Principal]],
+) -> None:
+    told = story((say("Hello"), MARIA), *breaks, (Retry(NEWEST), MARIA))
+    assert told.run == f"run_{len(breaks) + 2}_1"
+    assert len(told.messages(SenderType.PATIENT)) == 1
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        [(say("Never mind"), MARIA)],
+        [(say(CHEST), MARIA)],
+        [(Accept(), PRIYA), (Release(), PRIYA)],
+        [(Retry(), MARIA), (Finish(NEWEST, "Good day", "final"), ASSISTANT)],
+    ],
+)
+@pytest.mark.parametrize("breaks", BREAKS)
+def test_what_came_in_its_place_ends_the_wish_for_an_answer(
+    breaks: list[tuple[Command, Principal]], since: list[tuple[Command, Principal]]
+) -> None:
+    told = story((say("Hello"), MARIA), *breaks, *since)
+    if told.room.run is not None:
+        told.give(Finish(NEWEST, "Good day", "final"), ASSISTANT)
+    assert refusal(told.room, Retry(), MARIA, policy=ANSWERING).code is Code.CONFLICT
+
+
+def test_an_answer_that_a_takeover_ended_is_not_begun_again() -> None:
+    told = story((say("Hello"), MARIA), PIECE, (Accept(), PRIYA), (Release(), PRIYA))
+    assert refusal(told.room, Retry(), MARIA, policy=ANSWERING).code is Code.CONFLICT
+
+
+@pytest.mark.parametrize(
+    "since",
+    [(say("I am here"), PRIYA), (WriteNote("Hm"), PRIYA), (Escalate(), MARIA), (MarkRead(9), SAM)],
+)
+def test_nothing_else_ends_the_wish_for_an_answer(since: tuple[Command, Principal]) -> None:
+    told = story((say("Hello"), MARIA), (Stop(), MARIA), since, (Retry(NEWEST), MARIA))
+    assert told.room.run is not None
+
+
+def test_two_who_ask_again_begin_one_answer() -> None:
+    told = story((say("Hello"), MARIA), (Stop(), MARIA), (Retry(NEWEST), MARIA))
+    for run in (None, "run_1_1", told.run):
+        assert refusal(told.room, Retry(run), PRIYA, policy=ANSWERING).code is Code.CONFLICT
+    told.give(Stop(), MARIA)
+    assert refusal(told.room, Retry("run_1_1"), PRIYA, policy=ANSWERING).code is Code.CONFLICT
+    assert decided(told.room, Retry("run_3_1"), PRIYA, policy=ANSWERING)
+
+
+@pytest.mark.parametrize(
+    ("state", "policy", "code"),
+    [
+        (BROKEN, Policy(), Code.FORBIDDEN),
+        (ROOM, ANSWERING, Code.CONFLICT),
+        (WRITING, ANSWERING, Code.CONFLICT),
+        (LED, ANSWERING, Code.CONFLICT),
+        (replace(BROKEN, unfinished="run_0"), ANSWERING, Code.CONFLICT),
+        (replace(BROKEN, status=Status.CLOSED), ANSWERING, Code.CLOSED),
+        (replace(BROKEN, status=Status.ARCHIVED), ANSWERING, Code.CLOSED),
+    ],
+)
+def test_where_nothing_can_be_answered_again_a_sentence_says_why(
+    state: RoomState, policy: Policy, code: Code
+) -> None:
+    error = refusal(state, Retry("run_1"), MARIA, policy=policy)
+    assert error.code is code
+    assert error.message
+    if state is LED:
+        assert error.details == {"owner": "Priya"}

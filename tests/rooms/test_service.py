@@ -522,7 +522,7 @@ async def test_history_goes_back_in_pages_of_limited_bytes(tmp_path: Path) -> No
             page = await hub.rooms.history(CASE, PATIENT, None, 3, allowed)
             assert [json.loads(frame)["seq"] for frame in page.frames] == expected
             assert page.more
-            assert page.cursor.seq == expected[0]
+            assert page.cursor.seq == expected[-1]
         first = await hub.rooms.history(CASE, PATIENT, 3, 10, 10**6)
         assert [json.loads(frame)["seq"] for frame in first.frames] == [1, 2]
         assert not first.more

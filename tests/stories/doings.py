@@ -96,6 +96,32 @@ async def flood(world: World, rng: Random, key: str) -> None:
     await let_time_pass(world, rng, key)
 
 
+async def type_or_read_by_rest(world: World, rng: Random, key: str) -> None:
+    bodies: list[Frame] = [
+        {"on": rng.random() < 0.5},
+        {"on": True, "in": "note"},
+        {"seq": rng.randrange(40)},
+        {"seq": rng.randrange(400)},
+    ]
+    body = rng.choice(bodies)
+    await world.tell(f"cases/{CASE}/{'read' if 'seq' in body else 'typing'}", body)
+
+
+async def ask_again(world: World, rng: Random, key: str) -> None:
+    """Want an answer once more: where one broke off, is being written, or never was."""
+    maria = await world.device()
+    if rng.random() < 0.7:
+        await maria.say({"type": "message", "key": f"say {key}", "text": "A question"})
+        await maria.say({"type": "stop", "key": f"stop {key}"})
+        await maria.look()
+    run = rng.choice([{}, {}, {"run": rng.choice(["run_p1", "run_s1", "run_x"])}])
+    if rng.random() < 0.5:
+        await maria.say({"type": "retry", "key": key, **run})
+        await maria.look()
+    else:
+        await world.ask("POST", f"cases/{CASE}/retry", key, json=run)
+
+
 async def look_back(world: World, rng: Random, key: str) -> None:
     maria = await world.device()
     before = {} if rng.random() < 0.3 else {"before": rng.randrange(1, 60)}
@@ -110,6 +136,13 @@ async def ask_by_rest(world: World, rng: Random, key: str) -> None:
     kind = rng.choice(["", "message", "note", "status"])
     params: dict[str, Any] = {"after": after, "limit": limit, "kind": kind}
     await world.ask("GET", f"cases/{CASE}/events", params=params)
+    ends: list[dict[str, Any]] = [
+        {"before": rng.randrange(60), "limit": limit},
+        {"tail": rng.randrange(20)},
+        {"before": 3, "tail": 3},
+    ]
+    await world.ask("GET", f"cases/{CASE}/events", params=rng.choice(ends))
+    await world.ask("GET", "cases")
     channel = rng.choice(["", "chat", "whatsapp,chat", "internal_note"])
     params = {"channel": channel, "limit": limit}
     params |= {} if rng.random() < 0.5 else {"before": rng.randrange(1, 60)}
@@ -268,6 +301,7 @@ async def fail_as_staff(world: World, rng: Random, key: str) -> None:
         {"type": "message", "text": "late", "seen": 0},
         {"type": "message", "text": "wrong", "reply_to": "note_s1"},
         {"type": "message", "text": ""},
+        {"type": "retry", "run": "run_x"},
         {"type": "status", "status": "gone"},
         {"type": "dance"},
     ]
@@ -295,6 +329,20 @@ async def read_by_rest_as_staff(world: World, rng: Random, key: str) -> None:
     channel = {"channel": "internal_note"}
     assert await world.staff_rest(QUINN, "GET", "timeline", params=channel) == 200
     assert await world.staff_rest(QUINN, "GET", "events", params={"kind": "note"}) == 200
+    ends: list[dict[str, Any]] = [{"before": rng.randrange(99)}, {"tail": rng.randrange(99)}]
+    assert await world.staff_rest(QUINN, "GET", "events", params=rng.choice(ends)) == 200
+
+
+async def type_or_read_by_rest_as_staff(world: World, rng: Random, key: str) -> None:
+    typing: Frame = {"on": rng.random() < 0.5, "in": "note"}
+    assert await world.staff_rest(QUINN, "POST", "typing", json=typing) == 204
+    read: Frame = {"seq": rng.randrange(100)}
+    assert await world.staff_rest(QUINN, "POST", "read", json=read) in (204, 404)
+
+
+async def look_at_the_desk(world: World, rng: Random, key: str) -> None:
+    headers = world.hub.headers(QUINN)
+    assert (await world.rest.get("cases", headers=headers)).status_code == 200
 
 
 async def stream_as_staff(world: World, rng: Random, key: str) -> None:
@@ -339,6 +387,8 @@ SEEN: Final[dict[Action, int]] = {
     try_what_is_forbidden: 2,
     send_rubbish: 2,
     flood: 1,
+    type_or_read_by_rest: 4,
+    ask_again: 3,
     look_back: 4,
     ask_by_rest: 4,
     say_by_rest: 3,
@@ -363,6 +413,8 @@ UNSEEN: Final[dict[Action, int]] = {
     let_a_second_coordinator_look: 4,
     let_the_coordinator_go_and_return: 2,
     read_by_rest_as_staff: 2,
+    type_or_read_by_rest_as_staff: 3,
+    look_at_the_desk: 1,
     stream_as_staff: 2,
     be_told_again: 3,
     compete_for_the_case: 3,

@@ -31,6 +31,7 @@ from rooms.commands import (
     Escalate,
     Finish,
     Release,
+    Retry,
     SendMessage,
     Stop,
     WriteNote,
@@ -396,6 +397,8 @@ class World:
     tries: list[Try] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """What an owner was not allowed to do."""
+    again: int = 0
+    """How often the AI began an answer in place of one that was not whole."""
     views: dict[Audience, list[Frame]] = field(default_factory=dict)
     """The log at the end, as each audience sees it."""
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -494,6 +497,7 @@ async def _live(world: World) -> None:
     doings += [_stop(world, rng.uniform(0, 0.8)) for _ in range(rng.choice([0, 0, 0, 1]))]
     doings += [_escalate(world, rng.uniform(0, 0.8)) for _ in range(rng.choice([0, 0, 1]))]
     doings += [_note(world, rng.uniform(0, 0.8)) for _ in range(rng.choice([0, 0, 0, 1]))]
+    doings += [_ask_again(world, rng.uniform(0, 1.5)) for _ in range(rng.choice([0, 1, 2]))]
     moment = rng.uniform(0, 0.9)
     # A piece is given to the room every 40 ms: these come at about the time of the next one.
     after_cue = rng.choice([None, 0.0, rng.uniform(0.03, 0.055)])
@@ -543,6 +547,26 @@ async def _say(world: World, at: float) -> None:
 async def _stop(world: World, at: float) -> None:
     await asyncio.sleep(at)
     await world.do(Stop(), MARIA)
+
+
+async def _ask_again(world: World, at: float) -> None:
+    """Want an answer that was not whole once more, at times with two clicks on two devices."""
+    await asyncio.sleep(at)
+    if world.rng.random() < 0.5:
+        await world.do(Stop(), MARIA)
+    async with asyncio.TaskGroup() as group:
+        for by in world.rng.choice([(MARIA,), (PRIYA,), (MARIA, MARIA), (MARIA, PRIYA)]):
+            group.create_task(_retry(world, by))
+
+
+async def _retry(world: World, by: Principal) -> None:
+    try:
+        receipt = await world.do(Retry(), by)
+    except Rejected as refused:
+        if refused.code is not Code.CONFLICT:
+            raise
+    else:
+        world.again += not receipt.dup
 
 
 async def _escalate(world: World, at: float) -> None:

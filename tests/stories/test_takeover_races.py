@@ -26,6 +26,7 @@ WORTH: Final = (
     "answers done",
     "answers failed",
     "answers stopped",
+    "answers begun again",
     "conflicts",
     "delta",
     "draft",
@@ -128,7 +129,7 @@ def check(world: World) -> Counter[str]:
     assert said <= ORDINARY, f"a process said {said}"
     assert not [deed for process in world.processes for deed in process.misdeeds]
     assert not world.disk.crowded, "two answers at a time"
-    counts = check_log(world)
+    counts = check_log(world) + Counter({"answers begun again": world.again})
     counts += check_accepts(world)
     for device in world.devices:
         counts += check_device(world, device)
@@ -317,7 +318,7 @@ TALKS: Final = ("the AI after control: human", "the AI of an older fence")
     ("plant", "processes", "found"),
     [
         (check_no_fence, 2, ("append_failed", "task_failed")),
-        (take_the_end_of_any_answer, 1, TALKS),
+        (take_the_end_of_any_answer, 1, (*TALKS, "an answer has two messages")),
         (show_pieces_of_any_fence, 2, TALKS),
         (show_what_follows_a_release_before_it, 2, TALKS),
         (accept_and_let_the_answer_go_on, 2, (*TALKS, "never ends")),

@@ -6,8 +6,10 @@ world with what staff do among themselves, in the other without. Every byte that
 must be the same in both.
 """
 
+import asyncio
 import json
 from collections import Counter
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -16,9 +18,21 @@ from typing import Final
 import httpx2
 import pytest
 
+from ai.model import Piece, Prompt, TextPiece
 from tests.kit import PRIYA, WITHIN, Identity, running_hub
 from tests.stories.doings import SEEN, UNSEEN, Action, let_time_pass, say_something
 from tests.stories.world import HIDDEN, VISIBLE, Ids, World
+
+
+class SilentModel:
+    """Begins every answer and says nothing: nothing comes at a time of its own."""
+
+    name = "silent"
+
+    async def answer(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        await asyncio.Event().wait()
+        yield TextPiece("")
+
 
 SEEDS: Final = range(8)
 STEPS: Final = 220
@@ -50,6 +64,7 @@ async def run(folder: Path, seed: int, lanes: str) -> tuple[dict[str, list[bytes
         "monotonic": lambda: clock[0],
         "new_id": ids,
         "random": lambda: 0.5,
+        "model": SilentModel(),
     }
     async with (
         running_hub(folder, dependencies=dependencies, writes_burst=1000) as hub,
@@ -115,3 +130,4 @@ async def test_a_patient_cannot_tell_whether_staff_did_anything_among_themselves
     assert counts["changes of control"] > 2
     assert counts["ping"] > 0
     assert counts["error"] > 5
+    assert counts["run"] > 5

@@ -202,6 +202,11 @@ class World:
         self.answers.append((f"{method} {path} {options}", told(response) + response.content))
         return response.json()
 
+    async def tell(self, path: str, body: Frame) -> None:
+        """Let Maria send a signal by REST, which takes no key."""
+        response = await self.rest.post(path, headers=self.hub.headers(MARIA), json=body)
+        self.answers.append((f"{path} {body}", told(response) + response.content))
+
     async def head(self, kind: str = "") -> Cursor:
         records = await self.hub.hub.rooms.log.read(CASE, Audience.PATIENT, START, 10_000, kind)
         return records[-1].cursor if records else START

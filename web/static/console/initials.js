@@ -1,0 +1,14 @@
+/**
+ * The first letters of a name, for a small round picture.
+ * @module
+ */
+
+/**
+ * @param {string} name
+ * @returns {string}
+ */
+export function initials(name) {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  const chosen = words.length > 1 ? [words[0], words.at(-1) ?? ""] : words;
+  return chosen.map((word) => [...word][0] ?? "").join("").toLocaleUpperCase() || "?";
+}
