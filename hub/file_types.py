@@ -69,6 +69,21 @@ _CHECKS: Final[dict[str, Callable[[bytes], bool]]] = {
 }
 CONTENT_TYPES: Final = tuple(sorted(_CHECKS))
 """The types of the files that are taken."""
+_ENDINGS: Final[dict[str, tuple[str, ...]]] = {
+    "application/dicom": (".dcm", ".dicom"),
+    "application/msword": (".doc",),
+    "application/pdf": (".pdf",),
+    f"{_OFFICE}.spreadsheetml.sheet": (".xlsx",),
+    f"{_OFFICE}.wordprocessingml.document": (".docx",),
+    "image/heic": (".heic", ".heif"),
+    "image/heif": (".heif", ".heic"),
+    "image/jpeg": (".jpg", ".jpeg", ".jfif"),
+    "image/png": (".png",),
+    "image/tiff": (".tif", ".tiff"),
+    "image/webp": (".webp",),
+    "text/plain": (".txt", ".csv", ".log", ".md"),
+}
+"""How the name of a file of each type may end; what ends otherwise is given the first."""
 
 
 def content_type_of(declared: str, beginning: bytes) -> str:
@@ -103,6 +118,16 @@ def file_name(given: str) -> str:
     last = given.replace("\\", "/").rpartition("/")[2]
     shown = unicodedata.normalize("NFC", "".join(_shown(each) for each in last))
     return _shortened(" ".join(shown.split()).strip(". ")) or "file"
+
+
+def name_of_type(name: str, content_type: str) -> str:
+    """Let the name of a file promise no other type than it has.
+
+    Whoever saves it opens it by its name: a text called `report.html` would be a page, and one
+    called `report.bat` a program.
+    """
+    endings = _ENDINGS[content_type]
+    return name if name.lower().endswith(endings) else _shortened(name + endings[0])
 
 
 def _signed(beginning: bytes) -> str | None:

@@ -256,8 +256,11 @@ class DeskCase(BaseModel):
     status: Status
     waiting_since: str | None
     escalation: Trigger | None = Field(description="why a person is needed")
+    reminders: int = Field(description="how often staff were told again of this wait")
     last_message_at: str | None
-    preview: str = Field(description="the beginning of the newest message")
+    preview: str = Field(
+        description="the beginning of the newest message that is not the text for an emergency"
+    )
     unread: int = Field(description="messages of the patient that no member of staff has read")
 
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from auth.principal import Principal, Role
 from hub.endpoints import Endpoints, created, read_object, validated
 from hub.file_form import FileForm, broken
-from hub.file_types import BEGINNING, content_type_of, file_name
+from hub.file_types import BEGINNING, content_type_of, file_name, name_of_type
 from hub.rate_limit import rate_limited
 from rooms.commands import ConfirmUpload
 from rooms.errors import Code, Malformed, Rejected, Unavailable, unknown_upload
@@ -84,11 +84,12 @@ class UploadsApi:
                 expect_file(2 * self.max_body)
             content = self._limited(form.content())
             beginning = await _beginning(content)
+            content_type = content_type_of(head.content_type, beginning)
             received = await self._rooms.uploads.receive(
                 case,
                 by,
-                file_name(head.name),
-                content_type_of(head.content_type, beginning),
+                name_of_type(file_name(head.name), content_type),
+                content_type,
                 _joined(beginning, content),
                 key if chosen else None,
             )

@@ -50,6 +50,7 @@ class Entry:
     status: Status
     waiting_since: str | None
     escalation: Trigger | None
+    reminders: int
     last_message_at: str | None
     preview: str
     unread: int
@@ -354,6 +355,7 @@ def _entry(state: RoomState) -> Entry:
         status=state.status,
         waiting_since=None if state.waiting_since is None else timestamp(state.waiting_since),
         escalation=state.escalation,
+        reminders=state.reminders,
         last_message_at=None if state.last_message_at is None else timestamp(state.last_message_at),
         preview=state.preview,
         unread=state.unread,

@@ -128,6 +128,8 @@ class Message(Payload):
     state: Literal["final", "interrupted", "failed"] = "final"
     run: Id | None = None
     """The run of the AI that wrote it."""
+    urgent: Literal[True] | None = None
+    """The fixed text for an emergency, which no client shows like any other."""
 
 
 class Note(Payload):
@@ -192,7 +194,7 @@ class Kind:
 
 
 MESSAGE_FIELDS: Final = frozenset(
-    {"sender_type", "source", "text", "cards", "attachments", "reply_to", "state", "run"}
+    {"sender_type", "source", "text", "cards", "attachments", "reply_to", "state", "run", "urgent"}
 )
 KINDS: Final = MappingProxyType(
     {

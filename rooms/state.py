@@ -28,7 +28,7 @@ from rooms.events import (
 )
 
 PREVIEW: Final = 120
-"""Characters of the newest message that the desk shows."""
+"""Characters of a message that the desk shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,11 @@ class RoomState:
     owner_name: str | None = None
     waiting_since: datetime | None = None
     escalation: Trigger | None = None
-    """Why a person is needed, since the AI last led alone."""
+    """Why a person is needed, since the AI last led alone; an emergency outweighs all else."""
     red_flag: str | None = None
     """The newest emergency that staff were told of, since the AI last led alone."""
+    reminders: int = 0
+    """How often staff were told again of this wait."""
     run: Run | None = None
     unfinished: str | None = None
     """The newest answer, if it ended before it was whole, the patient has not written since, and
@@ -92,7 +94,7 @@ class RoomState:
     """Staff `seq` of the newest message by anybody but `last_message_by`."""
     last_message_at: datetime | None = None
     preview: str = ""
-    """The beginning of the newest message."""
+    """The beginning of the newest message that is not the text for an emergency."""
     unread: int = 0
     """Messages of the patient that no member of staff has read."""
 
@@ -280,8 +282,11 @@ def evolve(state: RoomState, envelope: Envelope) -> RoomState:
         case ControlChange():
             changes |= _new_control(state, envelope, envelope.event.payload)
         case Escalation(trigger=trigger, reason=reason, reminder=reminder):
-            changes["escalation"] = trigger
-            if trigger is Trigger.RED_FLAG and not reminder:
+            # An emergency stays one, whatever else is told of the case.
+            changes["escalation"] = Trigger.RED_FLAG if state.red_flag is not None else trigger
+            if reminder:
+                changes["reminders"] = reminder
+            elif trigger is Trigger.RED_FLAG:
                 changes["red_flag"] = reason
         case _:
             pass
@@ -318,7 +323,8 @@ def _new_message(state: RoomState, envelope: Envelope, message: Message) -> dict
         "last_message_by": sender,
         "last_other_seq": state.last_other_seq if same else state.last_message_seq,
         "last_message_at": envelope.at,
-        "preview": message.text[:PREVIEW],
+        # The words of the patient say more than the fixed text that follows them.
+        "preview": state.preview if message.urgent else message.text[:PREVIEW],
         "unread": unread.get(message.sender_type, state.unread),
         "unfinished": None if message.sender_type is SenderType.PATIENT else state.unfinished,
     }
@@ -337,5 +343,6 @@ def _new_control(state: RoomState, envelope: Envelope, change: ControlChange) ->
         "waiting_since": envelope.at if waiting else None,
         "escalation": None if alone else state.escalation,
         "red_flag": None if alone else state.red_flag,
+        "reminders": 0,
         "unfinished": None if human else state.unfinished,
     }

@@ -57,6 +57,7 @@ class CaseRow(SQLModel, table=True):
     last_message_at: datetime | None = Field(default=None, sa_type=Instant)
     preview: str
     unread: int
+    reminders: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
     __table_args__ = (
         Index("case_state_patient", "tenant", "patient_id"),

@@ -3,7 +3,7 @@
 Everything here is pure; the rules stand in `rooms.core`.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from auth.principal import Principal, Role
 from rooms.commands import Escalate, Recall, Release, Remind
@@ -54,7 +54,7 @@ def alarmed(state: RoomState, alarm: Alarm, message_id: str, by: Actor, terms: T
     """Give what the words of a patient's message bring about besides the message."""
     happenings: list[Happening] = []
     if alarm.safety is not None:
-        happenings.append(Event("message", SYSTEM, _says(alarm.safety)))
+        happenings.append(Event("message", SYSTEM, _says(alarm.safety, urgent=True)))
     if not terms.policy.coordinators or not _is_news(state, alarm):
         return Decision(tuple(happenings))
     escalation = Escalation(trigger=alarm.trigger, reason=alarm.reason, message_id=message_id)
@@ -169,8 +169,8 @@ def _remind(state: RoomState, terms: Terms, fence: int, told: int) -> Task:
     return Task(UNACCEPTED, state.case, terms.now + delay, {"fence": fence, "reminder": told + 1})
 
 
-def _says(text: str) -> Message:
-    return Message(sender_type=SenderType.SYSTEM, source=Source.CHAT, text=text)
+def _says(text: str, *, urgent: Literal[True] | None = None) -> Message:
+    return Message(sender_type=SenderType.SYSTEM, source=Source.CHAT, text=text, urgent=urgent)
 
 
 def _require_coordinators(terms: Terms) -> None:

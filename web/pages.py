@@ -36,19 +36,26 @@ class Pages:
         *,
         origins: Iterable[str],
         cookie: str,
+        max_upload: int,
         dev: DevSignIn | None,
         folder: Path = FOLDER,
     ) -> None:
         """Make the pages.
 
         Pages of `origins` may embed them and hand them tokens; `cookie` is where the identity
-        provider leaves its token; without `dev` there is no sign-in of the hub's own.
+        provider leaves its token; a file has at most `max_upload` bytes; without `dev` there is no
+        sign-in of the hub's own.
         """
         self._policy = PagePolicy(origins)
         self._dev = dev
         self._assets = Assets(folder, watch=dev is not None)
         self._config = json.dumps(
-            {"dev": dev is not None, "origins": self._policy.origins, "cookie": cookie}
+            {
+                "dev": dev is not None,
+                "origins": self._policy.origins,
+                "cookie": cookie,
+                "max_upload": max_upload,
+            }
         )
 
     def routes(self) -> list[BaseRoute]:

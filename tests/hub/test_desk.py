@@ -58,6 +58,7 @@ FRESH = {
     "status": "intake",
     "waiting_since": None,
     "escalation": None,
+    "reminders": 0,
     "last_message_at": None,
     "preview": "",
     "unread": 0,

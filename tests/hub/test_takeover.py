@@ -56,7 +56,8 @@ async def safety_text(client: Client) -> str:
     """Wait for what the hub itself says."""
     while True:
         frame = await client.expect("event", kind="message")
-        if frame["data"]["sender_type"] == "system":
+        if frame["data"].get("urgent"):
+            assert frame["data"]["sender_type"] == "system"
             return str(frame["data"]["text"])
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from structlog.testing import capture_logs
 
 from auth.principal import Role
 from hub.file_form import FileForm
-from hub.file_types import CONTENT_TYPES, LONGEST, content_type_of, file_name
+from hub.file_types import CONTENT_TYPES, LONGEST, content_type_of, file_name, name_of_type
+from hub.protocols import PACE_BYTES, HttpProtocol
 from hub.uploads_api import FORM_BYTES, PER_USER
 from rooms.errors import Malformed
 from rooms.uploads import PIECE
@@ -328,11 +330,39 @@ def test_every_name_is_short_plain_and_stays_what_it_is(given: str) -> None:
     assert file_name(name) == name
 
 
+@pytest.mark.parametrize("content_type", CONTENT_TYPES)
+@pytest.mark.parametrize("name", ["report.html", "report.svg", "report.bat", "IM0001", "x" * 200])
+def test_no_name_promises_another_type_than_the_file_has(name: str, content_type: str) -> None:
+    made = name_of_type(name, content_type)
+    assert not made.endswith((".html", ".svg", ".bat", "IM0001", "xx"))
+    assert len(made) <= LONGEST
+    assert made.startswith(name[:100])
+    assert name_of_type(made, content_type) == made
+
+
+def test_a_name_that_fits_its_type_is_left_as_it_is() -> None:
+    for name, content_type in [
+        ("scan.PDF", "application/pdf"),
+        ("photo.jpeg", "image/jpeg"),
+        ("values.csv", "text/plain"),
+    ]:
+        assert name_of_type(name, content_type) == name
+
+
+@here
+async def test_a_page_that_calls_itself_a_text_is_saved_as_a_text(room: Room) -> None:
+    page = b"<script>alert(1)</script>"
+    upload = await uploaded(room, content=page, name="report.html", content_type="text/plain")
+    got = await fetch(room, room.maria, upload["id"])
+    assert upload["name"] == "report.html.txt"
+    assert 'filename="report.html.txt"' in got.headers["content-disposition"]
+
+
 @here
 @pytest.mark.parametrize("name", ["../../x.pdf", "x" * 3_000 + ".pdf", "a\u202eb.pdf", "\x07.pdf"])
 async def test_an_evil_name_does_no_harm_on_its_whole_way(room: Room, name: str) -> None:
     upload = await confirmed(room, name=name)
-    assert upload["name"] == file_name(name)
+    assert upload["name"] == name_of_type(file_name(name), "application/pdf")
     got = await fetch(room, room.priya, upload["id"])
     assert got.content == PDF
     assert got.headers["content-disposition"].startswith('attachment; filename="')
@@ -534,29 +564,64 @@ async def test_of_a_client_that_hangs_up_in_the_middle_nothing_is_left(tmp_path:
 
 
 async def test_a_file_may_take_longer_than_other_requests_if_it_keeps_coming(
+    tmp_path: Path,
+) -> None:
+    async with run(tmp_path) as hub:
+        sent = form(CASE, PDF.ljust(4 * PACE_BYTES))
+        content: bytes = sent["content"]
+        pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def coming() -> AsyncIterator[bytes]:
+            while piece := await pieces.get():
+                yield piece
+
+        sending = asyncio.create_task(send(hub, MARIA, {**sent, "content": coming()}))
+        pieces.put_nowait(content[:1_000])
+        await until(lambda: receivers(hub))
+        (receiver,) = receivers(hub)
+        for start in range(1_000, len(content), PACE_BYTES):
+            deadline, left = due(receiver), receiver._allowed
+            piece = content[start : start + PACE_BYTES]
+            pieces.put_nowait(piece[:100])
+            await until(partial(has_taken_some, receiver, left))
+            assert due(receiver) == deadline, "so little of it puts nothing off"
+            pieces.put_nowait(piece[100:])
+            if len(piece) == PACE_BYTES:
+                await until(partial(is_put_off, receiver, deadline))
+        pieces.put_nowait(b"")
+        answer = await sending
+        assert answer.status_code == 201, answer.text
+
+
+async def test_a_file_that_comes_no_more_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.protocols.REQUEST_S", 1.5)
-    async with run(tmp_path) as hub:
-        sent = form(CASE, PDF.ljust(12 * 65_536))
-        content: bytes = sent["content"]
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+    monkeypatch.setattr("hub.protocols.REQUEST_S", 0.5)
+    async with run(tmp_path) as hub, slow(hub) as finish:
+        await until(lambda: hub.hub.uploads._coming)
+        await until(lambda: not hub.hub.uploads._coming)
+        with pytest.raises(httpx2.TransportError):
+            await finish()
+        assert await stored(hub) == (0, 0)
 
-        async def paced() -> AsyncIterator[bytes]:
-            for start in range(0, len(content), 65_536):
-                yield content[start : start + 65_536]
-                await asyncio.sleep(0.25)  # the pace of a slow network
 
-        answer = await send(hub, MARIA, {**sent, "content": paced()})
-        assert answer.status_code == 201, answer.text
-        assert loop.time() - began > 1.5
-        async with slow(hub) as finish:
-            await until(lambda: hub.hub.uploads._coming)
-            await until(lambda: not hub.hub.uploads._coming)
-            with pytest.raises(httpx2.TransportError):
-                await finish()
-        assert (await stored(hub))[0] == 1
+def receivers(hub: RunningHub) -> list[HttpProtocol]:
+    """Give the connections on which a file is coming."""
+    found = hub.server.server_state.connections
+    return [each for each in found if isinstance(each, HttpProtocol) and each._allowed]
+
+
+def has_taken_some(receiver: HttpProtocol, left: int) -> bool:
+    return receiver._allowed < left
+
+
+def is_put_off(receiver: HttpProtocol, deadline: float) -> bool:
+    return due(receiver) > deadline
+
+
+def due(receiver: HttpProtocol) -> float:
+    """Tell when a request must have come, by the clock of the loop."""
+    return 0.0 if receiver._deadline is None else receiver._deadline.when()
 
 
 @here

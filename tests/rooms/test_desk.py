@@ -191,6 +191,7 @@ async def test_everything_that_a_desk_shows_follows_the_log(hub: Hub) -> None:
             "status": "intake",
             "waiting_since": None,
             "escalation": None,
+            "reminders": 0,
             "last_message_at": None,
             "preview": "",
             "unread": 0,
@@ -846,5 +847,5 @@ def test_every_reader_has_the_true_state_after_an_audit_whatever_happened_before
 
 
 def test_an_entry_is_written_with_every_member() -> None:
-    entry = Entry("c", "M", Control.AI, None, None, Status.INTAKE, None, None, None, "", 0)
-    assert len(json.loads(entry.json)) == 11
+    entry = Entry("c", "M", Control.AI, None, None, Status.INTAKE, None, None, 0, None, "", 0)
+    assert len(json.loads(entry.json)) == 12

@@ -174,6 +174,8 @@ def test_an_emergency_makes_the_case_wait_for_a_person() -> None:
     assert told.kinds == ["patient", "message", "message", "escalation", "control"]
     assert (told.room.control, told.room.escalation) == (Control.WAITING, Trigger.RED_FLAG)
     assert told.room.run is None, "the fixed text is the answer"
+    assert told.room.preview == CHEST, "the desk shows what the patient said"
+    assert [message.urgent for message in told.messages(SenderType.SYSTEM)] == [True]
 
 
 @pytest.mark.parametrize("state", [WAITING, LED])
@@ -359,6 +361,21 @@ def test_staff_are_told_again_of_a_case_that_waits_and_ever_more_rarely() -> Non
         assert task.details == {"fence": 1, "reminder": number + 1}
         delays.append((task.due - NOW) / timedelta(minutes=5))
     assert delays == [2, 4, 8, 12, 12, 12, 12]
+
+
+def test_an_emergency_stays_one_until_the_ai_leads_again() -> None:
+    away = ((say(CHEST), MARIA), (Accept(), PRIYA), (Recall(0), SERVICE))
+    told = story(*away)
+    assert told.kinds.count("escalation") == 2
+    assert (told.room.control, told.room.escalation) == (Control.WAITING, Trigger.RED_FLAG)
+    assert story(*away, (Accept(), PRIYA), (Release(), PRIYA)).room.escalation is None
+
+
+def test_the_state_tells_how_often_staff_were_reminded_of_this_wait() -> None:
+    waits = ((Escalate(), MARIA), (Remind(0, 1), SERVICE), (Remind(0, 2), SERVICE))
+    assert story(*waits).room.reminders == 2
+    assert story(*waits, (say(CHEST), MARIA)).room.reminders == 2
+    assert story(*waits, (Accept(), PRIYA), (Release(to="queue"), PRIYA)).room.reminders == 0
 
 
 @pytest.mark.parametrize(

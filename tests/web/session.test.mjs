@@ -182,6 +182,19 @@ test("who it is stands in the token", async () => {
   assert.deepEqual([mine.who.subject, mine.who.name, mine.who.role, mine.who.tenant], ["user_maria", "María", "patient", "t1"]);
 });
 
+test("where another person is signed in, the page begins anew and is given nothing", async () => {
+  const page = new Page({ cookie: `__session=${token()}` });
+  page.document.documentElement = { hidden: false };
+  const mine = session(standalone, page);
+  await mine.token();
+  page.document.cookie = `__session=${token({ sub: "user_amina", exp: 1 })}`;
+  const begun = new Promise((resolve) => (page.location.reload = resolve));
+  mine.token({ renew: true }).then(() => assert.fail("a token of another person"));
+  await begun;
+  assert.equal(page.document.documentElement.hidden, true);
+  assert.equal(mine.who.subject, "user_maria");
+});
+
 // Embedded.
 
 test("the app around a page is asked for a token, and told whether the last one was refused", async () => {

@@ -107,10 +107,10 @@ async def test_only_the_pages_of_allowed_origins_may_embed_ours(tmp_path: Path) 
 async def test_a_page_is_told_how_to_sign_in(tmp_path: Path) -> None:
     async with browser(tmp_path, session_cookie='a"b<') as http:
         told = json.loads(Found((await http.get("/admin")).text).meta["hub-config"])
-    assert told == {"dev": True, "origins": [], "cookie": 'a"b<'}
-    async with browser(tmp_path, **production(tmp_path)) as http:
+    assert told == {"dev": True, "origins": [], "cookie": 'a"b<', "max_upload": 10_485_760}
+    async with browser(tmp_path, **production(tmp_path), max_upload=5_000) as http:
         told = json.loads(Found((await http.get("/admin")).text).meta["hub-config"])
-    assert told == {"dev": False, "origins": [], "cookie": "__session"}
+    assert told == {"dev": False, "origins": [], "cookie": "__session", "max_upload": 5_000}
 
 
 # What there is.

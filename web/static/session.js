@@ -7,8 +7,9 @@
  */
 
 import { claimsOf } from "./client/token.js";
+import { storage } from "./storage.js";
 
-/** @typedef {{ dev: boolean, origins: string[], cookie: string }} HubConfig */
+/** @typedef {{ dev: boolean, origins: string[], cookie: string, max_upload: number }} HubConfig */
 
 /** Who a developer has chosen to be, in this tab. */
 const CHOICE = "curaway.identity";
@@ -33,7 +34,7 @@ export class SignInError extends Error {
  */
 export function readConfig() {
   const meta = document.querySelector('meta[name="hub-config"]');
-  return { dev: false, origins: [], cookie: "__session", ...JSON.parse(meta?.getAttribute("content") || "{}") };
+  return { dev: false, origins: [], cookie: "__session", max_upload: 10_485_760, ...JSON.parse(meta?.getAttribute("content") || "{}") };
 }
 
 /**
@@ -78,7 +79,7 @@ export function session(config = readConfig(), page = window) {
     token({ renew = false } = {}) {
       if (last && !renew && isFresh(last, Date.now())) return Promise.resolve(last);
       asking ??= fetched(renew)
-        .then((token) => (last = token))
+        .then((token) => (isAnothers(token, last) ? beginAnew(page) : (last = token)))
         .finally(() => (asking = null));
       return asking;
     },
@@ -99,24 +100,12 @@ export function session(config = readConfig(), page = window) {
 }
 
 /**
- * Give what this tab remembers; null where a browser lets a page within another site keep nothing.
- * @param {Window} page
- */
-function memory(page) {
-  try {
-    return page.sessionStorage;
-  } catch {
-    return null;
-  }
-}
-
-/**
  * Give the identity that a developer has chosen in this tab.
  * @param {Window} page
  * @returns {string | null}
  */
 function choice(page) {
-  return memory(page)?.getItem(CHOICE) ?? null;
+  return storage("sessionStorage", page)?.getItem(CHOICE) ?? null;
 }
 
 /**
@@ -125,7 +114,7 @@ function choice(page) {
  * @param {Window} [page]
  */
 export function choose(identity, page = window) {
-  memory(page)?.setItem(CHOICE, identity);
+  storage("sessionStorage", page)?.setItem(CHOICE, identity);
 }
 
 /**
@@ -135,10 +124,31 @@ export function choose(identity, page = window) {
  */
 function leave(page) {
   // Whoever comes next to this tab finds nothing of the one before.
-  memory(page)?.clear();
+  storage("sessionStorage", page)?.clear();
   const here = new URL(page.location.href);
   here.searchParams.delete("as");
   page.location.replace(`/sign-in?next=${encodeURIComponent(here.pathname + here.search)}`);
+  return new Promise(() => {});
+}
+
+/**
+ * Tell whether a token is that of another person than the one before.
+ * @param {string} token
+ * @param {string | null} last
+ */
+function isAnothers(token, last) {
+  const [now, before] = [claimsOf(token), last === null ? null : claimsOf(last)];
+  return now !== null && before !== null && now.subject !== before.subject;
+}
+
+/**
+ * Load the page anew: nothing that the person before has read or typed may stay on it.
+ * @param {Window} page
+ * @returns {Promise<never>}
+ */
+function beginAnew(page) {
+  page.document.documentElement.hidden = true;
+  page.location.reload();
   return new Promise(() => {});
 }
 

@@ -54,6 +54,27 @@ export function t(key, vars = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in vars ? isolated(String(vars[name])) : whole));
 }
 
+/**
+ * Tell how many characters there are, as the hub counts them.
+ * @param {string} text
+ */
+export function characters(text) {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/** Signs that turn the direction of what follows, also of words that are not the name's own. */
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * Give a name that leaves the words around it alone.
+ * @param {string} name
+ */
+export function tame(name) {
+  return name.replace(TURNS, "");
+}
+
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 
 /**
@@ -61,6 +82,7 @@ const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
  * @param {string} part
  */
 function isolated(part) {
+  part = tame(part);
   return document.documentElement.dir === "rtl" || RIGHT_TO_LEFT.test(part) ? `\u2068${part}\u2069` : part;
 }
 

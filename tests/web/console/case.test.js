@@ -118,6 +118,12 @@ test("two keys go together if the second comes soon", () => {
   assert.deepEqual(done, ["g d", "d"]);
 });
 
+test("on a keyboard of another script a key does what its place says", () => {
+  assert.equal(nameOf(press("ф", { code: "KeyA" })), "a");
+  assert.equal(nameOf(press("é", { code: "Digit2" })), "é");
+  assert.equal(nameOf(press("q", { code: "KeyA" })), "q");
+});
+
 test("a bracket that a keyboard makes with Alt is a bracket", () => {
   assert.equal(nameOf(press("[", { altKey: true, ctrlKey: true })), "[");
   assert.equal(nameOf(press("å", { altKey: true })), null);

@@ -1,12 +1,14 @@
 /** What the patient page knows without a browser. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { length } from "../../../web/static/patient/composer.js";
 import { Draft } from "../../../web/static/patient/draft.js";
 import { leader, wish } from "../../../web/static/patient/leader.js";
-import { initials, isOwnSide, title } from "../../../web/static/thread/message.js";
+import { initials } from "../../../web/static/initials.js";
+import { isOwnSide, title } from "../../../web/static/thread/message.js";
 import { sentence } from "../../../web/static/thread/lines.js";
-import { t } from "../../../web/static/text.js";
+import { characters, t, tame } from "../../../web/static/text.js";
+import { refusalOf } from "../../../web/static/upload_check.js";
+import { kept } from "../kept.js";
 
 globalThis.document = /** @type {any} */ ({ documentElement: { dir: "ltr" } });
 
@@ -27,7 +29,7 @@ test("a coordinator who is away is not said to be with the patient", () => {
 });
 
 test("where nobody is available the page says so, and what to do", () => {
-  assert.match(leader({ ...NOBODY, refused: true }, false, t).strip, /Nobody .* available .* emergency number/);
+  assert.match(leader({ ...NOBODY, refused: true }, false, t).strip, /No one .* available .* emergency number/);
 });
 
 test("a name of the other direction does not turn the words beside it", () => {
@@ -40,14 +42,19 @@ test("a name with a gap in it fills no other gap", () => {
 });
 
 test("a draft is kept for one person and one case, and a sent one is gone", () => {
-  const kept = new Map();
-  const storage = { getItem: (/** @type {string} */ k) => kept.get(k) ?? null, setItem: (/** @type {string} */ k, /** @type {string} */ v) => void kept.set(k, v), removeItem: (/** @type {string} */ k) => void kept.delete(k) };
+  const storage = kept();
   new Draft("maria", "case-1", storage).text = "My knee";
   assert.equal(new Draft("maria", "case-1", storage).text, "My knee");
   assert.equal(new Draft("maria", "case-2", storage).text, "");
-  assert.equal(new Draft("amina", "case-1", storage).text, "");
   new Draft("maria", "case-1", storage).text = "";
-  assert.equal(kept.size, 0);
+  assert.equal(storage.length, 0);
+});
+
+test("whoever is next in a tab finds no draft of the one before, and leaves none behind", () => {
+  const storage = kept({ "curaway.identity": "amina" });
+  new Draft("maria", "case-1", storage).text = "My knee";
+  assert.equal(new Draft("maria2", "case-1", storage).text, "");
+  assert.deepEqual([storage.length, storage.key(0)], [1, "curaway.identity"]);
 });
 
 test("a browser that keeps nothing stops nobody from writing", () => {
@@ -60,7 +67,19 @@ test("a browser that keeps nothing stops nobody from writing", () => {
 });
 
 test("characters are counted as the hub counts them", () => {
-  assert.equal(length("é👍न"), 3);
+  assert.equal(characters("é👍न"), 3);
+});
+
+test("a name that turns its direction turns nothing but itself", () => {
+  assert.equal(tame("Priya \u202ecnI\u2069"), "Priya cnI");
+  assert.equal(t("from_curaway", { name: "\u202ePriya" }), "Priya from Curaway");
+  assert.equal(title("patient", "\u2067Maria", false, t), "Maria");
+});
+
+test("a file that the hub would not take is found before it is sent", () => {
+  assert.equal(refusalOf({ size: 10 }, 10), null);
+  assert.equal(refusalOf({ size: 11 }, 10)?.code, "too_large");
+  assert.equal(refusalOf({ size: 0 }, 10)?.code, "empty");
 });
 
 test("initials are whole letters in every script", () => {
@@ -84,6 +103,6 @@ test("a takeover and its end are told in a sentence, and what nobody knows is no
   assert.equal(sentence(event("control", { control: "human", owner: "Priya" }), "patient", t), "Priya from Curaway joined the conversation");
   assert.equal(sentence(event("control", { control: "ai", reason: "released" }), "patient", t), "The assistant is back");
   assert.equal(sentence(event("control", { control: "waiting", reason: "escalated" }), "patient", t), "Our team has been told");
-  assert.equal(sentence(event("control", { control: "waiting", reason: "owner_away" }), "patient", t), "A colleague of our team will join you here");
+  assert.equal(sentence(event("control", { control: "waiting", reason: "owner_away" }), "patient", t), "Someone from our team will join you here");
   assert.equal(sentence(event("something_new", {}), "patient", t), null);
 });

@@ -121,6 +121,8 @@ export class HubClient {
   #answers;
   #connection;
   #feed = new Feed();
+  /** The keys of files that are not uploaded yet. @type {WeakMap<File, string>} */
+  #attempts = new WeakMap();
   /** @type {string | null} */
   #subject = null;
   /** What the events of a replay change in the room. @type {Partial<Room> | null} */
@@ -262,13 +264,19 @@ export class HubClient {
   }
 
   /**
+   * Send a file and make it a part of the case. The same `File` once more is another attempt.
+   *
    * @param {File} file
    * @param {import("./upload.js").UploadOptions} [how]
    * @returns {Promise<import("./upload.js").Upload>}
    */
-  upload(file, how = {}) {
+  async upload(file, how = {}) {
     const [environment, rest, tokens] = [this.#environment, this.#rest, this.#tokens];
-    return upload({ environment, rest, tokens, case: this.case }, file, how);
+    const key = this.#attempts.get(file) ?? environment.newKey();
+    this.#attempts.set(file, key);
+    const uploaded = await upload({ environment, rest, tokens, case: this.case, key }, file, how);
+    this.#attempts.delete(file);
+    return uploaded;
   }
 
   /**

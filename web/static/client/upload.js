@@ -6,7 +6,6 @@ import { HubError, errorOfResponse } from "./errors.js";
  * @typedef {object} UploadOptions
  * @property {(sent: number, total: number) => void} [onProgress] in bytes
  * @property {AbortSignal} [signal]
- * @property {string} [key] of this file in this case: however often it is sent, it is stored once
  */
 
 /** @typedef {{ id: string, name: string, content_type: string, size: number }} Upload */
@@ -19,13 +18,14 @@ import { HubError, errorOfResponse } from "./errors.js";
  * @param {import("./rest.js").Rest} options.rest
  * @param {import("./token.js").Tokens} options.tokens
  * @param {string} options.case
+ * @param {string} options.key of the file: however often it is sent, it is stored once
  * @param {File} file
  * @param {UploadOptions} how
  * @returns {Promise<Upload>}
  * @throws {HubError}
  */
-export async function upload({ environment, rest, tokens, case: name }, file, how) {
-  const headers = { "Idempotency-Key": how.key ?? environment.newKey() };
+export async function upload({ environment, rest, tokens, case: name, key }, file, how) {
+  const headers = { "Idempotency-Key": key };
 
   const send = async () => {
     const form = new FormData();

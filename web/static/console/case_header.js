@@ -5,7 +5,7 @@
 
 import { fill, h, icon } from "../dom.js";
 import { STATUSES, sayStatus, sayTrigger } from "./case_words.js";
-import { initials } from "./initials.js";
+import { initials } from "../initials.js";
 import { ChoiceMenu } from "./menu.js";
 import { elapsed, writeWait } from "./waiting_time.js";
 
@@ -38,6 +38,7 @@ export class CaseHeader {
   /**
    * @param {object} options
    * @param {HTMLElement} options.viewers
+   * @param {() => number} options.now
    * @param {() => void} options.onBack
    * @param {() => void} options.onAccept
    * @param {() => void} options.onRelease
@@ -156,7 +157,7 @@ export class CaseHeader {
   tick() {
     const { lead, waitingSince, escalation } = this.#state ?? {};
     const waits = (lead?.tone === "waiting" || lead?.tone === "emergency") && waitingSince;
-    const wait = waits ? `${writeWait(elapsed(waitingSince, Date.now()))} · ${sayTrigger(escalation)}` : "";
+    const wait = waits ? `${writeWait(elapsed(waitingSince, this.#options.now()))} · ${sayTrigger(escalation)}` : "";
     setText(this.#since, wait);
   }
 

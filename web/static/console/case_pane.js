@@ -5,6 +5,7 @@
 
 import { fill, h } from "../dom.js";
 import { HubClient } from "../hub-client.js";
+import { tame } from "../text.js";
 import { openFile } from "../thread/attachments.js";
 import { Thread } from "../thread/thread.js";
 import { openCannedMenu } from "./canned_menu.js";
@@ -30,7 +31,8 @@ import { Viewers } from "./viewers.js";
  * @property {string} case
  * @property {DeskCase | null} entry what the desk knows of it
  * @property {(ask: { renew: boolean }) => Promise<string>} token
- * @property {import("./drafts.js").Drafts} drafts
+ * @property {() => import("./drafts.js").Drafts} drafts
+ * @property {() => number} now by the clock of the hub
  * @property {import("./preferences.js").Preferences} preferences
  * @property {import("./canned_texts.js").CannedTexts} texts
  * @property {() => void} onBack
@@ -72,6 +74,7 @@ export class CasePane {
     });
     this.#header = new CaseHeader({
       viewers: this.#viewers.element,
+      now: options.now,
       onBack: options.onBack,
       onAccept: () => void this.accept(),
       onRelease: () => this.release(),
@@ -134,7 +137,7 @@ export class CasePane {
   }
 
   get name() {
-    return this.#patient?.name ?? this.#entry?.patient ?? null;
+    return this.#patient === null ? (this.#entry?.patient ?? null) : tame(this.#patient.name);
   }
 
   /** @returns {import("../hub-client.js").Status | null} null: it is not open to this person at all */
@@ -353,8 +356,8 @@ export class CasePane {
     try {
       const summary = await this.#hub.request("GET", path, undefined, { signal });
       this.#patient = summary.patient;
-      this.#options.onName(summary.patient.name);
-      if (this.#composer === null) this.#compose(summary.patient.name);
+      this.#options.onName(this.name ?? "");
+      if (this.#composer === null) this.#compose(this.name ?? "");
       this.#draw();
     } catch {
       // What the desk and the conversation tell is shown all the same.
@@ -381,7 +384,7 @@ export class CasePane {
       case: this.#options.case,
       patient,
       hub: this.#hub,
-      drafts,
+      drafts: drafts(),
       preferences,
       onCanned: () => this.openCanned(),
       onFault,

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { t } from "../text.js";
+import { t, tame } from "../text.js";
 
 /** @typedef {import("../client/frames.js").HubEvent} HubEvent */
 
@@ -64,7 +64,7 @@ const OF_STAFF = {
 export function staffWords(key, vars = {}) {
   const own = OF_STAFF[key];
   if (own === undefined) return t(key, vars);
-  return own.replace(/\{(\w+)\}/g, (whole, name) => String(vars[name] ?? whole));
+  return own.replace(/\{(\w+)\}/g, (whole, name) => tame(String(vars[name] ?? whole)));
 }
 
 /**
@@ -141,5 +141,5 @@ export function sayEscalation({ data, actor }) {
 export function sayActor({ type, name, id }, me) {
   if (id !== undefined && id === me) return "You";
   if (type === "ai") return "Assistant";
-  return name ?? (type === "patient" ? "Patient" : "Curaway");
+  return tame(name ?? (type === "patient" ? "Patient" : "Curaway"));
 }

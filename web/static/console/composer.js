@@ -18,6 +18,8 @@
  */
 
 import { fill, h, icon } from "../dom.js";
+import { readConfig } from "../session.js";
+import { characters } from "../text.js";
 import { openingMode } from "./drafts.js";
 import { grow, growingField } from "./growing_field.js";
 import { Guard } from "./guard.js";
@@ -62,7 +64,7 @@ export class Composer {
     this.#options = options;
     const draft = options.drafts.of(options.case);
     this.#watch = new ReplyWatch(draft.seen);
-    this.#files = new PendingFiles({ hub: options.hub, onChange: () => this.#draw() });
+    this.#files = new PendingFiles({ hub: options.hub, limit: readConfig().max_upload, onChange: () => this.#draw() });
     this.#reply = this.#makeField("reply", `Reply to ${options.patient}`);
     this.#note = this.#makeField("note", `Internal note, ${options.patient} will not see this`);
     this.#reply.value = draft.reply;
@@ -395,14 +397,15 @@ export class Composer {
     const empty = value.trim() === "" && (note || this.#files.isEmpty);
     const words = this.#shut ? "This case takes no messages now" : `Write to ${this.#options.patient} …`;
     this.#reply.placeholder = words;
-    this.#submit.setAttribute("aria-disabled", String(empty || this.#sending || shut));
+    const left = LONGEST - characters(value.trim());
+    this.#submit.setAttribute("aria-disabled", String(empty || left < 0 || this.#sending || shut));
     this.#field.toggleAttribute("readonly", this.#sending);
     this.#attach.hidden = note || shut;
     this.#canned.hidden = note || shut;
     this.#files.element.hidden = note || this.#files.isEmpty;
     this.#guard.element.hidden = note || !this.#guard.shows;
-    const left = LONGEST - value.length;
-    this.#left.textContent = left < NEARLY ? `${left} characters left` : "";
+    this.#left.textContent = left < 0 ? `${-left} characters too many` : left < NEARLY ? `${left} characters left` : "";
+    this.#left.toggleAttribute("data-over", left < 0);
     this.#tabs.markDraft("reply", note && this.#reply.value.trim() !== "");
     this.#tabs.markDraft("note", !note && this.#note.value.trim() !== "");
   }
@@ -432,7 +435,8 @@ export class Composer {
   #keepDraft(mode) {
     const reply = { reply: this.#reply.value, seen: this.#watch.begun };
     const change = mode === "note" ? { note: this.#note.value } : reply;
-    this.#options.drafts.keep(this.#options.case, change);
+    // The mode each time: of a draft that is still empty nothing is kept.
+    this.#options.drafts.keep(this.#options.case, { ...change, mode: this.#mode });
   }
 
   /** @param {DragEvent} event */
@@ -452,7 +456,6 @@ export class Composer {
       kind: `${mode}-field`,
       label,
       placeholder: "For the team alone …",
-      longest: LONGEST,
       onInput: () => this.#onInput(mode),
       onBlur: () => this.#typing(false, mode),
       onEnter: (held) => {

@@ -4,9 +4,11 @@
  */
 
 import { fill, h, icon } from "../dom.js";
-import { DeskClient } from "../hub-client.js";
+import { DeskClient, HubClient } from "../hub-client.js";
 import { SignInError, readConfig, session } from "../session.js";
-import { speak } from "../text.js";
+import { storage } from "../storage.js";
+import { speak, tame } from "../text.js";
+import { wearTheme } from "../theme.js";
 import { Chime, Notices } from "./alerts.js";
 import { CannedTexts } from "./canned_texts.js";
 import { CasePane } from "./case_pane.js";
@@ -22,20 +24,22 @@ import { Preferences } from "./preferences.js";
 import { readRoute, writeRoute } from "./route.js";
 import { Shortcuts, takesText } from "./shortcuts.js";
 import { LOCALE } from "./times.js";
+import { Unsent } from "./unsent.js";
 
 /** @typedef {import("./route.js").Route} Route */
 /** @typedef {import("./gate.js").Closed} Closed */
 
 const TICK_MS = 1_000;
 /** From this width on the summary stands beside the conversation. */
-const WIDE = matchMedia("(min-width: 1100px)");
-const NARROW = matchMedia("(max-width: 699.98px)");
+const WIDE = matchMedia("(width >= 68.75rem)");
+const NARROW = matchMedia("(width < 43.75rem)");
 
 class Console {
   #config = readConfig();
   #session = session(this.#config);
   #preferences = new Preferences(storage("localStorage"));
-  #drafts = new Drafts(storage("sessionStorage"));
+  /** @type {Drafts | null} until it is known whose they are */
+  #drafts = null;
   #texts = new CannedTexts(storage("localStorage"));
   #chime = new Chime();
   #watch = new EscalationWatch();
@@ -53,7 +57,13 @@ class Console {
   constructor(app) {
     this.#app = app;
     this.#desk = new DeskClient({ token: this.#token });
+    this.#unsent = new Unsent({
+      storage: storage("localStorage"),
+      make: (id) => new HubClient({ case: id, token: this.#token }),
+      onChange: () => this.#list.markUnsent(this.#unsent.cases),
+    });
     this.#list = new DeskList({
+      now: this.#now,
       onOpen: (id) => this.#go({ case: id, view: "conversation" }),
       hrefOf: (id) => writeRoute({ case: id, view: "conversation" }, location.search),
     });
@@ -100,6 +110,7 @@ class Console {
   }
 
   #desk;
+  #unsent;
   #list;
   #notices;
   #dot;
@@ -132,9 +143,13 @@ class Console {
     }
   };
 
+  /** What the hub's clock shows: that of this device may be wrong, and a wait is counted by it. */
+  #now = () => Date.now() + this.#desk.skew;
+
   #listen() {
     this.#desk.on("ready", ({ you }) => {
       this.#who.textContent = you.name;
+      this.#unsent.look(you.id, this.#route.case);
     });
     this.#desk.on("cases", () => this.#onCases());
     this.#desk.on("state", (status) => {
@@ -151,10 +166,20 @@ class Console {
     document.addEventListener("visibilitychange", () => this.#tick());
   }
 
+  /** @returns {import("../hub-client.js").DeskCase[]} */
+  get cases() {
+    return this.#desk.cases.map((one) => ({ ...one, patient: tame(one.patient) }));
+  }
+
+  /** @returns {string | null} */
+  get me() {
+    return this.#desk.me?.id ?? null;
+  }
+
   #onCases() {
-    const { cases, me } = this.#desk;
+    const { cases, me } = this;
     this.#known = true;
-    this.#list.update(cases, me?.id ?? null);
+    this.#list.update(cases, me);
     const open = this.#route.case;
     if (open !== null) this.#pane?.onDesk(cases.find((one) => one.case === open) ?? null);
     this.#list.mark(open);
@@ -163,8 +188,8 @@ class Console {
 
   /** Find who newly needs a person, and tell. */
   #look() {
-    const { cases } = this.#desk;
-    const alerts = this.#watch.look(cases, Date.now());
+    const { cases } = this;
+    const alerts = this.#watch.look(cases);
     const waiting = new Set(cases.filter((one) => one.control === "waiting").map((one) => one.case));
     this.#notices.keep(waiting);
     for (const alert of alerts) {
@@ -180,7 +205,6 @@ class Console {
     if (document.hidden && !this.#known) return;
     this.#list.tick();
     this.#pane?.tick();
-    if (this.#known) this.#look();
   }
 
   // Where we are -------------------------------------------------------------------------------
@@ -213,6 +237,7 @@ class Console {
     this.#pane?.stop();
     this.#pane = null;
     this.#drawer = false;
+    if (this.me !== null) this.#unsent.look(this.me, id);
     if (id === null) {
       fill(this.#main, this.#nothingOpen);
       fill(this.#aside);
@@ -221,9 +246,10 @@ class Console {
     }
     const pane = new CasePane({
       case: id,
-      entry: this.#desk.cases.find((one) => one.case === id) ?? null,
+      entry: this.cases.find((one) => one.case === id) ?? null,
       token: this.#token,
-      drafts: this.#drafts,
+      now: this.#now,
+      drafts: () => (this.#drafts ??= new Drafts(storage("sessionStorage"), this.#session.who?.subject ?? "")),
       preferences: this.#preferences,
       texts: this.#texts,
       onBack: () => this.#back(),
@@ -270,7 +296,7 @@ class Console {
   }
 
   #showTitle() {
-    const waiting = this.#desk.cases.filter((one) => one.control === "waiting").length;
+    const waiting = this.cases.filter((one) => one.control === "waiting").length;
     const title = writeTitle(waiting, this.#pane?.name ?? null);
     if (document.title !== title) document.title = title;
   }
@@ -290,6 +316,7 @@ class Console {
   /** @param {Closed} why */
   async #close(why) {
     this.#desk.stop();
+    this.#unsent.stop();
     this.#pane?.stop();
     this.#pane = null;
     const { dev } = this.#config;
@@ -415,20 +442,7 @@ async function ownPage(identity) {
   }
 }
 
-/**
- * @param {"localStorage" | "sessionStorage"} which
- * @returns {Storage | null} null where it is forbidden
- */
-function storage(which) {
-  try {
-    return window[which];
-  } catch {
-    return null;
-  }
-}
-
-const theme = new URLSearchParams(location.search).get("theme");
-if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+wearTheme();
 const app = document.getElementById("app");
 await speak([LOCALE]);
 if (app !== null) new Console(app).start();

@@ -26,6 +26,9 @@ export class DeskList {
   #open = null;
   /** @type {string | null} the row that takes the focus */
   #stop = null;
+  /** Cases in which something is not sent. @type {ReadonlySet<string>} */
+  #unsent = new Set();
+  #now;
   #onOpen;
   #hrefOf;
 
@@ -33,8 +36,10 @@ export class DeskList {
    * @param {object} options
    * @param {(id: string) => void} options.onOpen
    * @param {(id: string) => string} options.hrefOf
+   * @param {() => number} options.now by the clock of the hub
    */
-  constructor({ onOpen, hrefOf }) {
+  constructor({ onOpen, hrefOf, now }) {
+    this.#now = now;
     this.#onOpen = onOpen;
     this.#hrefOf = hrefOf;
     this.#search = /** @type {HTMLInputElement} */ (
@@ -126,7 +131,7 @@ export class DeskList {
 
   /** Let the waits count. */
   tick() {
-    const now = Date.now();
+    const now = this.#now();
     for (const id of this.#order) this.#rows.get(id)?.tick(now);
   }
 
@@ -145,6 +150,15 @@ export class DeskList {
     // When the page is opened, those who wait stay in sight.
     if (moved) row?.link.scrollIntoView({ block: "nearest" });
     if (id !== null && row !== undefined) this.#stopAt(id);
+  }
+
+  /**
+   * Mark the cases in which something is not sent.
+   * @param {ReadonlySet<string>} cases
+   */
+  markUnsent(cases) {
+    this.#unsent = cases;
+    if (this.#cases !== null) this.#draw();
   }
 
   focusSearch() {
@@ -202,7 +216,7 @@ export class DeskList {
     for (const [id, parts] of this.#chips) parts.many.textContent = many[id] > 0 ? String(many[id]) : "";
     const look = { me: this.#me, filter: this.#filter, query: this.#query };
     const groups = arrange(cases, look);
-    const now = Date.now();
+    const now = this.#now();
     this.#order = [];
     for (const [id, parts] of this.#sections) {
       const members = groups.find((group) => group.id === id)?.cases ?? [];
@@ -230,7 +244,7 @@ export class DeskList {
       row = new DeskRow(one, this.#hrefOf(one.case));
       this.#rows.set(one.case, row);
     }
-    row.update(one, this.#me, now);
+    row.update(one, { me: this.#me, unsent: this.#unsent.has(one.case), now });
     return row;
   }
 

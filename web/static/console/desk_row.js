@@ -5,7 +5,7 @@
 
 import { fill, h, icon } from "../dom.js";
 import { isEmergency } from "./desk_groups.js";
-import { initials } from "./initials.js";
+import { initials } from "../initials.js";
 import { writeWhen } from "./times.js";
 import { elapsed, plural, sayWait, writeWait } from "./waiting_time.js";
 
@@ -22,6 +22,7 @@ export class DeskRow {
   /** All of it in one sentence: what is drawn is for the eye alone. */
   #words = h("span", { class: "spoken" });
   #shown = "";
+  #unsent = false;
   /** When the times were written last. */
   #minute = 0;
   /** @type {DeskCase} */
@@ -48,15 +49,15 @@ export class DeskRow {
   /**
    * Show the newest state; what is the same is not touched.
    * @param {DeskCase} one
-   * @param {string | null} me
-   * @param {number} now
+   * @param {{ me: string | null, unsent: boolean, now: number }} look `unsent`: something written here has not arrived
    */
-  update(one, me, now) {
+  update(one, { me, unsent, now }) {
     this.case = one;
-    const state = JSON.stringify([one, me]);
+    const state = JSON.stringify([one, me, unsent]);
     if (state !== this.#shown) {
       this.#shown = state;
       this.#minute = 0;
+      this.#unsent = unsent;
       this.#draw(one, me);
     }
     this.tick(now);
@@ -70,7 +71,7 @@ export class DeskRow {
     if (minute === this.#minute) return;
     this.#minute = minute;
     if (since === null) setText(this.#when, last === null ? "" : writeWhen(last, now));
-    setText(this.#words, describe(this.case, now));
+    setText(this.#words, describe(this.case, now) + (this.#unsent ? ", not everything is sent" : ""));
   }
 
   /**
@@ -95,6 +96,7 @@ export class DeskRow {
     const other = one.control === "human" && one.owner_id !== me ? one.owner : null;
     fill(
       this.#marks,
+      this.#unsent ? h("span", { class: "badge warn" }, "Not sent") : null,
       other === null ? null : h("span", { class: "badge staff", dir: "auto" }, other),
       one.control === "ai" ? h("span", { class: "badge ai" }, "AI") : null,
       one.unread > 0 ? h("span", { class: "badge count" }, one.unread > 99 ? "99+" : one.unread) : null,

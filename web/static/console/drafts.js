@@ -3,13 +3,16 @@
  *
  * A reply and a note of one case are two drafts, and nothing here moves text from one to the other.
  * Drafts live as long as the tab: they are about people's health, and so stay out of what outlives it.
+ * They are one person's: whoever is next in this tab finds none of them.
  * @module
  */
+
+import { forgetOthers } from "../storage.js";
 
 /** @typedef {"reply" | "note"} Mode */
 /** @typedef {{ mode: Mode, reply: string, note: string, seen: number | null }} Draft */
 
-const ITEM = "curaway.drafts";
+const ITEMS = "curaway.drafts/";
 const NOTHING = /** @type {Draft} */ ({ mode: "reply", reply: "", note: "", seen: null });
 
 /**
@@ -25,13 +28,18 @@ export function openingMode(draft) {
 export class Drafts {
   /** @type {Map<string, Draft>} */
   #drafts;
-  /** @type {Pick<Storage, "getItem" | "setItem" | "removeItem"> | null} */
+  #item;
   #storage;
 
-  /** @param {Pick<Storage, "getItem" | "setItem" | "removeItem"> | null} storage */
-  constructor(storage) {
+  /**
+   * @param {Storage | null} storage
+   * @param {string} user whose they are
+   */
+  constructor(storage, user) {
     this.#storage = storage;
-    this.#drafts = new Map(read(storage));
+    this.#item = `${ITEMS}${user}/`;
+    forgetOthers(storage, ITEMS, this.#item);
+    this.#drafts = new Map(read(storage, this.#item));
   }
 
   /**
@@ -51,8 +59,8 @@ export class Drafts {
     if (draft.reply === "" && draft.note === "") this.#drafts.delete(id);
     else this.#drafts.set(id, draft);
     try {
-      if (this.#drafts.size === 0) this.#storage?.removeItem(ITEM);
-      else this.#storage?.setItem(ITEM, JSON.stringify([...this.#drafts]));
+      if (this.#drafts.size === 0) this.#storage?.removeItem(this.#item);
+      else this.#storage?.setItem(this.#item, JSON.stringify([...this.#drafts]));
     } catch {
       // Without storage drafts are kept until the page is left.
     }
@@ -60,12 +68,13 @@ export class Drafts {
 }
 
 /**
- * @param {Pick<Storage, "getItem"> | null} storage
+ * @param {Storage | null} storage
+ * @param {string} item
  * @returns {[string, Draft][]}
  */
-function read(storage) {
+function read(storage, item) {
   try {
-    const found = JSON.parse(storage?.getItem(ITEM) ?? "[]");
+    const found = JSON.parse(storage?.getItem(item) ?? "[]");
     return Array.isArray(found) ? found.map(([id, draft]) => [id, { ...NOTHING, ...draft }]) : [];
   } catch {
     return [];

@@ -2,8 +2,8 @@
  * Which cases newly need a person, as the desk changes.
  *
  * Nothing is news at the first look: whoever opens the console sees the list. After that a case is
- * news when it begins to wait, when its wait becomes an emergency, and again while nobody comes:
- * after five minutes, and then ever more rarely, as the hub itself reminds.
+ * news when it begins to wait, when its wait becomes an emergency, and whenever the hub reminds of it
+ * because nobody has come.
  * @module
  */
 
@@ -12,36 +12,16 @@ import { isEmergency } from "./desk_groups.js";
 /** @typedef {import("./desk_groups.js").DeskCase} DeskCase */
 /** @typedef {{ case: DeskCase, emergency: boolean, reminder: boolean }} Alert */
 
-const FIRST_REMINDER_MS = 5 * 60_000;
-const LONGEST = 12;
-
-/**
- * How many reminders are due after a wait of `ms`: one after 5 minutes, the next after 10 more, 20
- * more, 40 more, and then one each hour.
- * @param {number} ms
- * @returns {number}
- */
-export function remindersAfter(ms) {
-  let due = 0;
-  let at = FIRST_REMINDER_MS;
-  while (at <= ms) {
-    due += 1;
-    at += FIRST_REMINDER_MS * Math.min(2 ** due, LONGEST);
-  }
-  return due;
-}
-
 export class EscalationWatch {
-  /** @type {Map<string, { since: string, emergency: boolean, told: number }> | null} */
+  /** @type {Map<string, { since: string, emergency: boolean, reminders: number }> | null} */
   #known = null;
 
   /**
    * Take the desk as it is now, and give what is news of it.
    * @param {readonly DeskCase[]} cases
-   * @param {number} now
    * @returns {Alert[]}
    */
-  look(cases, now) {
+  look(cases) {
     const before = this.#known;
     const known = new Map();
     /** @type {Alert[]} */
@@ -50,13 +30,13 @@ export class EscalationWatch {
       if (one.control !== "waiting") continue;
       const since = one.waiting_since ?? "";
       const emergency = isEmergency(one);
-      const told = remindersAfter(Math.max(0, now - (Date.parse(since) || now)));
-      known.set(one.case, { since, emergency, told });
+      const { reminders } = one;
+      known.set(one.case, { since, emergency, reminders });
       if (before === null) continue;
       const last = before.get(one.case);
       if (last === undefined || last.since !== since || (emergency && !last.emergency)) {
         alerts.push({ case: one, emergency, reminder: false });
-      } else if (told > last.told) {
+      } else if (reminders > last.reminders) {
         alerts.push({ case: one, emergency, reminder: true });
       }
     }

@@ -10,19 +10,17 @@ import { h } from "../dom.js";
  * @param {string} options.kind a class of its own
  * @param {string} options.label
  * @param {string} options.placeholder
- * @param {number} options.longest
  * @param {() => void} options.onInput
  * @param {() => void} options.onBlur
  * @param {(held: boolean) => boolean} options.onEnter `held`: with Ctrl or ⌘; whether it was used up
  * @param {((files: File[]) => void) | null} options.onFiles null: it takes no files
  * @returns {HTMLTextAreaElement}
  */
-export function growingField({ kind, label, placeholder, longest, onInput, onBlur, onEnter, onFiles }) {
+export function growingField({ kind, label, placeholder, onInput, onBlur, onEnter, onFiles }) {
   return /** @type {HTMLTextAreaElement} */ (
     h("textarea", {
       class: `field ${kind}`,
       rows: 2,
-      maxlength: longest,
       dir: "auto",
       "aria-label": label,
       placeholder,
@@ -30,7 +28,8 @@ export function growingField({ kind, label, placeholder, longest, onInput, onBlu
       onblur: onBlur,
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
         // While a word is being composed, as in Hindi or Japanese, Enter belongs to the word.
-        if (event.key !== "Enter" || event.isComposing || event.shiftKey || event.altKey) return;
+        // 229: an input method that is not done, in a browser that does not say so.
+        if (event.key !== "Enter" || event.isComposing || event.keyCode === 229 || event.shiftKey || event.altKey) return;
         if (!onEnter(event.ctrlKey || event.metaKey)) return;
         event.preventDefault();
         event.stopPropagation();

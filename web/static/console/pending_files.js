@@ -5,25 +5,28 @@
  */
 
 import { fill, h, icon } from "../dom.js";
+import { bytes } from "../text.js";
+import { refusalOf } from "../upload_check.js";
 
 /** @typedef {{ id: string, name: string, content_type: string, size: number }} Attachment */
 /** @typedef {{ file: File | null, attachment: Attachment | null, sent: number }} Pending */
 
 const MOST = 20;
-const LARGEST = 10 * 1024 * 1024;
 
 export class PendingFiles {
   /** @type {Pending[]} */
   #files = [];
   #hub;
+  #limit;
   #onChange;
   /** @type {AbortController | null} */
   #abort = null;
   #fault = "";
 
-  /** @param {{ hub: import("../hub-client.js").HubClient, onChange: () => void }} options */
-  constructor({ hub, onChange }) {
+  /** @param {{ hub: import("../hub-client.js").HubClient, limit: number, onChange: () => void }} options */
+  constructor({ hub, limit, onChange }) {
     this.#hub = hub;
+    this.#limit = limit;
     this.#onChange = onChange;
     this.#input = /** @type {HTMLInputElement} */ (
       h("input", {
@@ -56,11 +59,13 @@ export class PendingFiles {
 
   /** @param {File[]} files */
   add(files) {
-    const fits = files.filter((file) => file.size > 0 && file.size <= LARGEST);
-    const large = files.find((file) => file.size > LARGEST);
-    this.#fault = large === undefined ? "" : `${large.name} is larger than 10 MB.`;
+    const fits = files.filter((file) => refusalOf(file, this.#limit) === null);
     const added = fits.map((file) => ({ file, attachment: null, sent: 0 }));
-    this.#files = [...this.#files, ...added].slice(0, MOST);
+    const all = [...this.#files, ...added];
+    this.#files = all.slice(0, MOST);
+    const faults = files.map((file) => faultOf(file, this.#limit)).filter((fault) => fault !== "");
+    if (all.length > MOST) faults.push(`A message takes ${MOST} files.`);
+    this.#fault = faults.join(" ");
     this.#draw();
   }
 
@@ -128,7 +133,7 @@ export class PendingFiles {
       { class: "file" },
       icon("document"),
       h("span", { class: "file-name", dir: "auto" }, name),
-      h("span", { class: "hint" }, writeSize(size)),
+      h("span", { class: "hint" }, bytes(size)),
       running
         ? h(
             "span",
@@ -168,11 +173,12 @@ function attachmentOf({ id, name, content_type, size }) {
 }
 
 /**
- * @param {number} bytes
- * @returns {string}
+ * @param {File} file
+ * @param {number} limit
+ * @returns {string} empty: there is none
  */
-export function writeSize(bytes) {
-  if (bytes < 1024) return `${bytes} B`;
-  if (bytes < 1024 * 1024) return `${Math.round(bytes / 1024)} kB`;
-  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+function faultOf(file, limit) {
+  const refusal = refusalOf(file, limit);
+  if (refusal === null) return "";
+  return refusal.code === "empty" ? `${file.name} is empty.` : `${file.name} is larger than ${bytes(limit)}.`;
 }

@@ -18,6 +18,7 @@
  * @property {boolean} ctrlKey
  * @property {boolean} metaKey
  * @property {boolean} altKey
+ * @property {string} [code] where the key is, whatever is printed on it
  */
 
 /** How long after the first key of two the second may come. */
@@ -29,7 +30,9 @@ const TOGETHER_MS = 1_200;
  * @param {Press} press
  * @returns {string | null}
  */
-export function nameOf({ key, ctrlKey, metaKey, altKey }) {
+export function nameOf({ key, ctrlKey, metaKey, altKey, code = "" }) {
+  // A keyboard of another script has no `a`; what counts is the place of its key.
+  if (/^[^\p{ASCII}]$/u.test(key) && /^Key[A-Z]$/.test(code)) key = code.slice(3).toLowerCase();
   if (altKey) return /^[^\p{L}\p{N}]$/u.test(key) ? key : null;
   return ctrlKey || metaKey ? `mod+${key}` : key;
 }

@@ -4,7 +4,7 @@
  */
 
 import { fill, h } from "../dom.js";
-import { initials } from "./initials.js";
+import { initials } from "../initials.js";
 
 /** @typedef {{ id: string, name: string }} Viewer */
 /** @typedef {{ name: string, in?: string }} Writer */

@@ -3,21 +3,11 @@
  * @module
  */
 import { fill, h, icon } from "../dom.js";
-import { number, t } from "../text.js";
+import { characters, number, t } from "../text.js";
 
 const MOST = 10_000;
 const TELL_FROM = 9_500;
 const TYPING_EVERY_MS = 3_000;
-
-/**
- * Tell how many characters there are, as the hub counts them.
- * @param {string} text
- */
-export function length(text) {
-  let count = 0;
-  for (const _ of text) count += 1;
-  return count;
-}
 
 export class Composer {
   #actions;
@@ -112,7 +102,7 @@ export class Composer {
 
   #submit() {
     const text = this.#box.value.trim();
-    if (text === "" || length(text) > MOST) {
+    if (text === "" || characters(text) > MOST) {
       this.#box.focus();
       return;
     }
@@ -130,7 +120,7 @@ export class Composer {
     // An empty box is as high as its placeholder would be if it were broken into lines.
     if (text !== "") this.#box.style.setProperty("block-size", `${this.#box.scrollHeight}px`);
     const empty = text.trim() === "";
-    const left = text.length < TELL_FROM ? MOST : MOST - length(text.trim());
+    const left = text.length < TELL_FROM ? MOST : MOST - characters(text.trim());
     fill(this.#count, left < MOST - TELL_FROM && t(left < 0 ? "too_long" : "characters_left", { count: number(Math.abs(left)) }));
     this.#count.dataset.over = String(left < 0);
     this.#box.setAttribute("aria-invalid", String(left < 0));

@@ -2,6 +2,9 @@
  * What was typed and not sent, kept in this tab for one person and one case.
  * @module
  */
+import { forgetOthers } from "../storage.js";
+
+const DRAFTS = "curaway.draft/";
 
 export class Draft {
   /** Whose it is, and of which case. */
@@ -11,16 +14,17 @@ export class Draft {
   /**
    * @param {string} user
    * @param {string} room the case
-   * @param {Pick<Storage, "getItem" | "setItem" | "removeItem">} storage
+   * @param {Storage | null} storage
    */
   constructor(user, room, storage) {
-    this.key = `curaway.draft/${user}/${room}`;
+    this.key = `${DRAFTS}${user}/${room}`;
     this.#storage = storage;
+    forgetOthers(storage, DRAFTS, `${DRAFTS}${user}/`);
   }
 
   get text() {
     try {
-      return this.#storage.getItem(this.key) ?? "";
+      return this.#storage?.getItem(this.key) ?? "";
     } catch {
       return "";
     }
@@ -28,8 +32,8 @@ export class Draft {
 
   set text(text) {
     try {
-      if (text === "") this.#storage.removeItem(this.key);
-      else this.#storage.setItem(this.key, text);
+      if (text === "") this.#storage?.removeItem(this.key);
+      else this.#storage?.setItem(this.key, text);
     } catch {
       // A browser that keeps nothing: the text is still in the box.
     }

@@ -3,8 +3,8 @@
  * @module
  */
 import { fill, h, icon } from "../dom.js";
+import { initials } from "../initials.js";
 import { t } from "../text.js";
-import { initials } from "../thread/message.js";
 import { leader, wish } from "./leader.js";
 
 /** So long a connection may be away before the page speaks of it in a whole sentence. */
@@ -66,7 +66,8 @@ export class Header {
     const { title, more, strip } = leader(known, online, t);
     const state = wish(known);
     if (this.#title.textContent !== title) fill(this.#title, title);
-    fill(this.#more, more);
+    // Nobody is with anybody in a conversation that is over.
+    fill(this.#more, open ? more : "");
     this.#more.dataset.online = String(state === "with" && online);
     this.element.dataset.control = known.control;
     const person = state === "with";

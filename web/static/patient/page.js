@@ -4,6 +4,8 @@
  */
 import { h, icon, fill } from "../dom.js";
 import { HubClient } from "../hub-client.js";
+import { readConfig } from "../session.js";
+import { storage } from "../storage.js";
 import { t } from "../text.js";
 import { openFile } from "../thread/attachments.js";
 import { Thread } from "../thread/thread.js";
@@ -36,7 +38,7 @@ export class PatientPage {
   #welcome;
   #uploads;
   #composer;
-  #closed = h("p", { class: "closed", hidden: true }, t("closed_note"));
+  #closed = h("p", { class: "closed", hidden: true }, t("closed_note"), " ", t("emergency"));
   #notice = h("div", { class: "toast", role: "status", hidden: true });
   #scroller = h("div", { class: "talk-area", id: "thread" });
   #thread;
@@ -49,6 +51,8 @@ export class PatientPage {
   #lostTimer = 0;
   #noticeTimer = 0;
   #shown = false;
+  /** Whether the conversation was ever here: one that is not may still be a long one. */
+  #known = false;
 
   /**
    * @param {HTMLElement} place
@@ -62,7 +66,7 @@ export class PatientPage {
     const hub = this.#hub;
     this.#header = new Header({ talk: () => void this.#talk(), reconnect: () => hub.reconnect() });
     this.#welcome = new Welcome((text) => this.#say(text));
-    this.#uploads = new Uploads((file, how) => hub.upload(file, how));
+    this.#uploads = new Uploads((file, how) => hub.upload(file, how), readConfig().max_upload, () => this.#composer.focus());
     /** @param {File[]} files */
     const take = (files) => this.#uploads.add(files);
     this.#composer = new Composer(
@@ -102,7 +106,7 @@ export class PatientPage {
   #listen(room) {
     const hub = this.#hub;
     hub.on("state", (status) => this.#state(status));
-    hub.on("ready", ({ you }) => this.#composer.keep(new Draft(you.id, room, memory())));
+    hub.on("ready", ({ you }) => this.#composer.keep(new Draft(you.id, room, storage("sessionStorage"))));
     hub.on("room", () => this.#lead());
     hub.on("reset", () => this.#thread.clear());
     hub.on("event", (event) => this.#event(event));
@@ -166,6 +170,7 @@ export class PatientPage {
   }
 
   #caughtUp() {
+    this.#known = true;
     this.#show();
     this.#thread.caughtUp();
     this.#lead();
@@ -190,9 +195,11 @@ export class PatientPage {
     const asking = outbox.some(({ type, state }) => type === "escalate" && state !== "refused");
     const known = { control: room?.control ?? "ai", coordinator: room?.coordinator ?? this.#presence.coordinator, asking, refused: this.#refused };
     this.#header.lead(known, this.#presence.online, this.#open);
+    const held = this.#composer.element.contains(document.activeElement);
     this.#closed.hidden = this.#open;
     this.#composer.element.hidden = !this.#open;
-    const quiet = this.#thread.empty && !this.#running && this.#open;
+    if (held && !this.#open) this.#scroller.focus({ preventScroll: true });
+    const quiet = this.#known && this.#thread.empty && !this.#running && this.#open;
     this.#welcome.show(quiet, me?.name, known.control !== "human");
     document.title = known.control === "human" && known.coordinator ? `${t("from_curaway", { name: known.coordinator })}` : "Curaway";
   }
@@ -266,14 +273,5 @@ export class PatientPage {
     const close = () => (this.#notice.hidden = true);
     fill(this.#notice, h("p", {}, text), h("button", { type: "button", class: "button quiet icon-only", "aria-label": t("dismiss"), onclick: close }, icon("close")));
     this.#noticeTimer = window.setTimeout(close, 8_000);
-  }
-}
-
-/** What this tab remembers; nothing where a browser lets a page within another site keep nothing. */
-function memory() {
-  try {
-    return sessionStorage;
-  } catch {
-    return { getItem: () => null, setItem: () => {}, removeItem: () => {} };
   }
 }

@@ -4,13 +4,27 @@
  */
 import { session } from "../session.js";
 import { speak } from "../text.js";
+import { wearTheme } from "../theme.js";
 import { PatientPage } from "./page.js";
-import { followTheme } from "./viewport.js";
 
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
-const room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const room = caseOf(location.pathname);
 
-followTheme();
+wearTheme();
 // The parts of the page name themselves in the reader's language as they are made.
 await speak();
 new PatientPage(place, room, session()).start();
+
+/**
+ * @param {string} path
+ * @returns {string}
+ */
+function caseOf(path) {
+  const name = path.split("/")[2] ?? "";
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    // What is written wrongly names no case, and the hub says so.
+    return name;
+  }
+}

@@ -4,20 +4,32 @@
  */
 import { fill, h, icon } from "../dom.js";
 import { bytes, percent, t } from "../text.js";
+import { refusalOf } from "../upload_check.js";
 
 /** @typedef {(file: File, options: { onProgress: (sent: number, total: number) => void, signal: AbortSignal }) => Promise<unknown>} Send */
 /** @typedef {{ file: File, row: HTMLElement, abort: AbortController, state: "waiting" | "sending" | "failed" }} Upload */
 
+/** Why sending a file again would not help. */
+const FINAL = new Set(["too_large", "empty", "invalid", "closed"]);
+
 export class Uploads {
   element = h("ul", { class: "uploads", "aria-label": t("document") });
   #send;
+  #limit;
+  #leave;
   /** @type {Upload[]} */
   #queue = [];
   #busy = false;
 
-  /** @param {Send} send */
-  constructor(send) {
+  /**
+   * @param {Send} send
+   * @param {number} limit the most bytes of a file
+   * @param {() => void} leave takes the focus, when what had it is gone
+   */
+  constructor(send, limit, leave) {
     this.#send = send;
+    this.#limit = limit;
+    this.#leave = leave;
   }
 
   /** @param {File[]} files */
@@ -28,7 +40,9 @@ export class Uploads {
       const upload = { file, row, abort: new AbortController(), state: "waiting" };
       this.#queue.push(upload);
       this.element.append(row);
-      this.#show(upload, t("upload_waiting"), 0);
+      const refusal = refusalOf(file, this.#limit);
+      if (refusal) this.#fail(upload, refusal);
+      else this.#show(upload, t("upload_waiting"), 0);
     }
     void this.#next();
   }
@@ -58,8 +72,10 @@ export class Uploads {
 
   /** @param {Upload} upload */
   #drop(upload) {
+    const held = upload.row.contains(document.activeElement);
     this.#queue = this.#queue.filter((other) => other !== upload);
     upload.row.remove();
+    if (held) this.#leave();
   }
 
   /**
@@ -110,16 +126,18 @@ export class Uploads {
       upload.state = "waiting";
       fill(upload.row);
       this.#show(upload, t("upload_waiting"), 0);
+      upload.row.querySelector("button")?.focus();
       void this.#next();
     };
-    const final = error?.code === "too_large" || error?.code === "invalid" || error?.code === "closed";
+    const held = upload.row.contains(document.activeElement);
     fill(
       upload.row,
       h("span", { class: "card-icon" }, icon("alert")),
       h("p", { class: "upload-text", role: "alert" }, reason(error, name)),
-      !final && h("button", { type: "button", class: "button", onclick: again }, icon("retry"), t("retry")),
+      !FINAL.has(error?.code) && h("button", { type: "button", class: "button", onclick: again }, icon("retry"), t("retry")),
       h("button", { type: "button", class: "button quiet icon-only", "aria-label": `${t("dismiss")}: ${name}`, onclick: () => this.#drop(upload) }, icon("close")),
     );
+    if (held) upload.row.querySelector("button")?.focus();
   }
 }
 
@@ -130,6 +148,7 @@ export class Uploads {
  */
 export function reason(error, name) {
   if (error?.code === "too_large") return t("upload_too_large", { name, limit: bytes(error.limit ?? 10_485_760) });
+  if (error?.code === "empty") return t("upload_empty", { name });
   if (error?.code === "invalid") return `\u2068${name}\u2069: ${t("upload_type")}`;
   if (error?.code === "closed") return `\u2068${name}\u2069: ${t("upload_closed")}`;
   return t("upload_failed", { name });

@@ -17,16 +17,3 @@ export function followViewport(root) {
   view.addEventListener("scroll", fit);
   fit();
 }
-
-/** Wear the colours that the address or the page around asks for; else those of the system. */
-export function followTheme() {
-  /** @param {unknown} theme */
-  const wear = (theme) => {
-    if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
-    else delete document.documentElement.dataset.theme;
-  };
-  wear(new URLSearchParams(location.search).get("theme"));
-  window.addEventListener("message", ({ origin, data }) => {
-    if (origin === location.origin && data?.type === "curaway:theme") wear(data.theme);
-  });
-}

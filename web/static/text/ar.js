@@ -106,6 +106,7 @@ export default {
   upload_checking: "أوشكنا على الانتهاء…",
   upload_failed: "تعذّر إرسال {name}.",
   upload_too_large: "{name} كبير جدًا. الحد الأقصى {limit}.",
+  upload_empty: "{name} فارغ. يرجى اختيار ملف آخر.",
   upload_type: "لا يمكن إرسال ملفات من هذا النوع. الممكن: PDF والصور وDICOM والنصوص وWord وExcel.",
   upload_closed: "هذه المحادثة مغلقة.",
   cancel: "إلغاء",

@@ -106,6 +106,7 @@ export default {
   upload_checking: "Gleich fertig…",
   upload_failed: "{name} konnte nicht gesendet werden.",
   upload_too_large: "{name} ist zu groß. Möglich sind bis zu {limit}.",
+  upload_empty: "{name} ist leer. Bitte wählen Sie eine andere Datei.",
   upload_type: "Dateien dieser Art können nicht gesendet werden. Möglich sind PDF, Fotos, DICOM, Text, Word und Excel.",
   upload_closed: "Dieses Gespräch ist abgeschlossen.",
   cancel: "Abbrechen",

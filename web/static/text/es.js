@@ -106,6 +106,7 @@ export default {
   upload_checking: "Ya casi está…",
   upload_failed: "No se pudo enviar {name}.",
   upload_too_large: "{name} es demasiado grande. Se admiten hasta {limit}.",
+  upload_empty: "{name} está vacío. Elija otro archivo.",
   upload_type: "No se pueden enviar archivos de este tipo. Se admiten PDF, fotos, DICOM, texto, Word y Excel.",
   upload_closed: "Esta conversación está cerrada.",
   cancel: "Cancelar",

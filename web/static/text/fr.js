@@ -106,6 +106,7 @@ export default {
   upload_checking: "Presque fini…",
   upload_failed: "{name} n’a pas pu être envoyé.",
   upload_too_large: "{name} est trop volumineux. La limite est de {limit}.",
+  upload_empty: "{name} est vide. Veuillez choisir un autre fichier.",
   upload_type: "Ce type de fichier ne peut pas être envoyé. PDF, photos, DICOM, texte, Word et Excel sont possibles.",
   upload_closed: "Cette conversation est terminée.",
   cancel: "Annuler",

@@ -106,6 +106,7 @@ export default {
   upload_checking: "बस होने ही वाला है…",
   upload_failed: "{name} भेजी नहीं जा सकी।",
   upload_too_large: "{name} बहुत बड़ी है। {limit} तक संभव है।",
+  upload_empty: "{name} खाली है। कृपया कोई दूसरी फ़ाइल चुनें।",
   upload_type: "इस तरह की फ़ाइलें नहीं भेजी जा सकतीं। PDF, फ़ोटो, DICOM, टेक्स्ट, Word और Excel भेजे जा सकते हैं।",
   upload_closed: "यह बातचीत बंद हो चुकी है।",
   cancel: "रद्द करें",

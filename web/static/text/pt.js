@@ -106,6 +106,7 @@ export default {
   upload_checking: "Quase lá…",
   upload_failed: "Não foi possível enviar {name}.",
   upload_too_large: "{name} é grande demais. O limite é {limit}.",
+  upload_empty: "{name} está vazio. Escolha outro arquivo.",
   upload_type: "Arquivos deste tipo não podem ser enviados. São possíveis PDF, fotos, DICOM, texto, Word e Excel.",
   upload_closed: "Esta conversa está encerrada.",
   cancel: "Cancelar",

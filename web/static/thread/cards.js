@@ -48,11 +48,12 @@ function words(text) {
  */
 export function messageCard(card, granted, options) {
   const { t } = options;
-  if (!(card.kind in ICONS)) return words(card.fallback);
+  if (!Object.hasOwn(ICONS, card.kind)) return words(card.fallback);
   const kind = /** @type {keyof typeof ICONS} */ (card.kind);
   const made = frame(kind, card.title || t(TITLES[kind]), words(card.fallback));
-  if (kind === "consent") {
-    made.dataset.purpose = card.title ?? "";
+  // What it is that is agreed to must have a name.
+  if (kind === "consent" && card.title) {
+    made.dataset.purpose = card.title;
     const place = h("div", { class: "card-foot" });
     made.querySelector(".card-text")?.append(place);
     consentFoot(place, card, granted, options);

@@ -11,8 +11,6 @@ import { chips, Message, quoted } from "./message.js";
 /** @typedef {import("../client/frames.js").HubEvent} HubEvent */
 /** @typedef {{ entry?: HTMLElement, message?: Message | null }} Reuse an element that stands for it already */
 
-/** The number that stands in every text for an emergency, whatever its language. */
-const EMERGENCY = /\b112\b/;
 const RICH = new Set(["ai", "coordinator", "system"]);
 
 export class Entries {
@@ -112,7 +110,7 @@ export class Entries {
     message.by(sender, event.actor.name, this.isMe(event), data.source);
     const cards = (data.cards ?? []).map((card) => messageCard(card, this.#consents.get(card.title), this.#cards));
     message.text(data.text, RICH.has(sender), ...cards, chips(data.attachments ?? [], t, onOpenAttachment));
-    if (sender === "system") message.element.classList.toggle("urgent", EMERGENCY.test(data.text));
+    message.element.classList.toggle("urgent", event.data.urgent === true);
     const answered = data.reply_to && this.#messages.get(data.reply_to);
     if (answered) message.element.querySelector(".bubble")?.prepend(quoted(answered.text, t));
     message.mark(data.state, new Date(event.at), more);

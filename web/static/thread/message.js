@@ -3,7 +3,8 @@
  * @module
  */
 import { fill, h, icon } from "../dom.js";
-import { clock, whole } from "../text.js";
+import { initials } from "../initials.js";
+import { clock, tame, whole } from "../text.js";
 import { chip } from "./attachments.js";
 import { plain, prose } from "./prose.js";
 
@@ -157,17 +158,7 @@ export function title(sender, name, own, t) {
   if (sender === "coordinator") return name ? t("from_curaway", { name }) : t("curaway");
   if (sender === "ai") return t("assistant");
   if (sender === "system") return t("curaway");
-  return name || t("patient");
-}
-
-/**
- * Give the first letters of a name, whole ones in every script.
- * @param {string} name
- */
-export function initials(name) {
-  const parts = name.trim().split(/\s+/u);
-  const first = parts.length > 1 ? [parts[0], parts[parts.length - 1]] : [parts[0]];
-  return first.map((part) => [...(part ?? "")][0] ?? "").join("").toLocaleUpperCase();
+  return tame(name ?? "") || t("patient");
 }
 
 /**

@@ -2,7 +2,7 @@
  * What stands between messages: days, and which of them belong together.
  * @module
  */
-import { h } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { day } from "../text.js";
 
 /** Messages of one sender within this time are one group. */
@@ -42,7 +42,17 @@ export function arrange(entry) {
   entry.classList.toggle("follows", Boolean(near && place.group !== "" && former.group === place.group));
 }
 
+/**
+ * Name all days anew: what was today is yesterday now.
+ * @param {Element} list
+ */
+export function nameDays(list) {
+  for (const time of list.querySelectorAll(":scope > .day time")) {
+    fill(time, day(new Date(time.getAttribute("datetime") ?? "")));
+  }
+}
+
 /** @param {Date} at */
 function separatorOf(at) {
-  return h("div", { class: "day" }, h("h2", {}, h("time", { datetime: at.toISOString().slice(0, 10) }, day(at))));
+  return h("div", { class: "day" }, h("h2", {}, h("time", { datetime: at.toISOString() }, day(at))));
 }

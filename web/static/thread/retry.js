@@ -26,6 +26,11 @@ export class Retry {
     if (held && entry) focusOn(entry);
   }
 
+  /** The case has changed: what is not possible any more is not offered any more. */
+  review() {
+    if (this.#options.canRetry?.() === false) this.forget();
+  }
+
   /**
    * Make the button for an answer that did not come to its end.
    * @param {HubEvent} event

@@ -11,7 +11,7 @@ import { Bottom } from "./bottom.js";
 import { Entries } from "./entries.js";
 import { sentence } from "./lines.js";
 import { title } from "./message.js";
-import { arrange, note } from "./order.js";
+import { arrange, nameDays, note } from "./order.js";
 import { Retry } from "./retry.js";
 import { Speaker } from "./speaker.js";
 import { Typing } from "./typing.js";
@@ -65,6 +65,7 @@ export class Thread {
   #caughtUp = false;
   #lost = false;
   #fresh = 0;
+  #midnight = 0;
   /** @type {RunningAnswer | null} */
   #answer = null;
 
@@ -97,6 +98,8 @@ export class Thread {
     this.#bottom = new Bottom(scroller, inside, () => this.#moved());
     scroller.addEventListener("scroll", () => this.#nearTop(), { passive: true });
     this.#showNewest();
+    this.#nameDays();
+    document.addEventListener("visibilitychange", this.#nameDays);
   }
 
   /** The oldest `seq` that stands here; 0: none. */
@@ -137,6 +140,7 @@ export class Thread {
       this.#setMore(event.seq > 1);
     }
     if (event.kind === "control" && event.data.control === "human") this.answer(null);
+    if (event.kind === "control" || event.kind === "status") this.#retry.review();
     const entry = this.#make(event);
     if (entry) {
       if (!entry.isConnected && this.#caughtUp) entry.classList.add("arrives");
@@ -274,7 +278,18 @@ export class Thread {
     this.typing(null);
     this.#bottom.stop();
     this.#speaker.stop();
+    clearTimeout(this.#midnight);
+    document.removeEventListener("visibilitychange", this.#nameDays);
   }
+
+  /** Now, and at each midnight; a device that has slept through one shows its page again. */
+  #nameDays = () => {
+    nameDays(this.#list);
+    const now = new Date();
+    const next = new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
+    clearTimeout(this.#midnight);
+    this.#midnight = window.setTimeout(this.#nameDays, next.getTime() - now.getTime() + 1_000);
+  };
 
   // Entries ------------------------------------------------------------------------------------
 

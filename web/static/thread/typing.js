@@ -3,8 +3,8 @@
  * @module
  */
 import { fill, h } from "../dom.js";
+import { initials } from "../initials.js";
 import { dots } from "./answer.js";
-import { initials } from "./message.js";
 
 const HOLDS_MS = 6_500;
 

@@ -4,11 +4,12 @@
  */
 
 /**
+ * Give them as whole characters of every script.
  * @param {string} name
  * @returns {string}
  */
 export function initials(name) {
-  const words = name.trim().split(/\s+/).filter(Boolean);
+  const words = name.trim().split(/\s+/u).filter(Boolean);
   const chosen = words.length > 1 ? [words[0], words.at(-1) ?? ""] : words;
-  return chosen.map((word) => [...word][0] ?? "").join("").toLocaleUpperCase() || "?";
+  return chosen.map((word) => [...word][0] ?? "").join("").toLocaleUpperCase();
 }
