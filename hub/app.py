@@ -104,6 +104,9 @@ class Hub:
             detect=detect,
             lease=timedelta(seconds=settings.lease_s),
             poll=min(1.0, settings.lease_s / 4),
+            monotonic=monotonic,
+            grace=settings.presence_grace_s,
+            beat=settings.presence_beat_s,
         )
         self.verifier = _verifier(settings, now, monotonic)
         self.manager = ConnectionManager(
@@ -195,7 +198,7 @@ class Hub:
         return RedisBroker(
             settings.redis_url,
             process=new_id("process"),
-            gap=lambda: self.rooms.audit_soon(),
+            gap=lambda: self.rooms.hints_lost(),
             monotonic=monotonic,
             random=random,
             prefix=settings.redis_prefix,
