@@ -13,7 +13,7 @@ import click
 from pydantic import ValidationError
 
 from auth.dev import DevKeys
-from auth.principal import Role
+from auth.principal import Role, hub_itself
 from hub import demo
 from hub.app import Hub, create_app, utc_now
 from hub.schema import write_schemas
@@ -23,6 +23,7 @@ from hub.tail import follow
 from hub.telemetry import configure_logs
 from rooms.database import ANSWER_S, Database, open_database
 from rooms.errors import Unavailable
+from rooms.revocations import About, Revocations
 from rooms.schema import SchemaRefused, check, upgrade
 
 MIGRATION_S: Final = 600.0
@@ -96,6 +97,26 @@ def token(
             lifetime=timedelta(hours=hours),
         )
         click.echo(minted)
+
+
+@main.command()
+@click.argument("subject")
+@click.option("--session", is_flag=True, help="SUBJECT is a session (sid), not a user (sub).")
+@click.option("--tenant", default=demo.TENANT, show_default=True)
+def revoke(subject: str, session: bool, tenant: str) -> None:
+    """Let the tokens of a user count no longer, on all hubs of the database within 5 s."""
+    settings = _settings()
+    configure_logs("warning")
+    about = About.SESSION if session else About.USER
+    _ask(
+        settings,
+        lambda database: Revocations(database, now=utc_now).revoke(
+            hub_itself(tenant), about, subject
+        ),
+        status=1,
+    )
+    what = "All tokens of this session" if session else "The tokens of this user until now"
+    click.echo(f"{what} are revoked.")
 
 
 @main.command()

@@ -29,6 +29,7 @@ from rooms.flags import Flags
 from rooms.log import Log, Receipt
 from rooms.presence import BEAT, GRACE, Presence, Present
 from rooms.reads import TimelineEntry
+from rooms.revocations import Revocations
 from rooms.state import Alarm, Policy, RoomState, audience_of, may_enter
 from rooms.tasks import Tasks
 from rooms.timers import Timers
@@ -146,6 +147,7 @@ class Rooms:
         self.presence.changed = self._tell_presence
         self.presence.announce = lambda hint: broker.publish([hint])
         self.flags = Flags(database, policy or Policy(), now=now)
+        self.revocations = Revocations(database, now=now)
         self.uploads = Uploads(database, now=now, new_id=new_id)
         self.tasks = Tasks(database, now=now, holder=process, lease=lease, poll=poll)
         self.log = Log(
@@ -168,12 +170,14 @@ class Rooms:
         await self._database.create()
         try:
             await self.flags.load()
+            await self.revocations.load()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 own = [
                     tasks.create_task(self.log.run()),
                     tasks.create_task(self._audit()),
                     tasks.create_task(self.flags.run()),
+                    tasks.create_task(self.revocations.run()),
                     tasks.create_task(self.presence.run()),
                     tasks.create_task(self.uploads.run()),
                     tasks.create_task(self.timers.run(self._away_after)),

@@ -46,6 +46,7 @@ class Identity:
     role: Role = Role.PATIENT
     patient_id: str | None = None
     tenant: str = TENANT
+    session: str | None = None
 
     def principal(self) -> Principal:
         return Principal(self.sub, self.tenant, self.role, self.name, self.patient_id)
@@ -83,6 +84,7 @@ class Address:
             role=who.role,
             name=who.name,
             patient_id=who.patient_id,
+            session=who.session,
             now=self.now(),
             lifetime=lifetime,
         )
