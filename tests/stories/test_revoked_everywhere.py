@@ -73,6 +73,7 @@ async def test_a_process_that_starts_after_a_revocation_refuses_the_token(tmp_pa
         await revoke(hub, {"sub": PRIYA.sub})
     async with running_hub(tmp_path, open_case=False) as hub, hub.socket() as late:
         await late.send({"type": "auth", "token": old})
+        assert (await late.expect("error"))["code"] == "unauthenticated"
         assert await late.expect_close() == 4401
 
 
