@@ -264,9 +264,8 @@ class Presence:
     async def run(self) -> None:
         """Keep everybody's time, and tell the other processes, until cancelled."""
         while True:
-            due = self._said + self._beat - self._monotonic() if self._roster else TICK
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(max(due, 0.0), TICK)):
+                async with asyncio.timeout(self._pause()):
                     await self._stirred.wait()
             self._stirred.clear()
             self.sweep()
@@ -277,6 +276,12 @@ class Presence:
     def _note(self, occupant: Occupant, *, there: bool) -> None:
         self._news[occupant] = there
         self._stirred.set()
+
+    def _pause(self) -> float:
+        """Give the seconds until something is due, `TICK` at most."""
+        due = [self._said + self._beat] if self._roster else []
+        due += list(self._leaving.values())[:1]
+        return min([TICK, *(max(each - self._monotonic(), 0.0) for each in due)])
 
     def _let_go(self) -> None:
         now = self._monotonic()
