@@ -50,7 +50,7 @@ def principal_of(
     `issuer` None and an empty `azp` mean that the claim of that name is not compared.
     """
     _check_party(claims, issuer, azp)
-    expires_at = _check_times(claims, now.timestamp())
+    issued_at, expires_at = _check_times(claims, now.timestamp())
     subject = identifier(claims.get("sub"), "sub")
     tenant, role = _tenant_and_role(claims, staff_organisations)
     patient_id = _optional_id(claims, "patient_id")
@@ -64,6 +64,7 @@ def principal_of(
         session=_optional_id(claims, "sid"),
         acting=_actor(claims),
         expires_at=expires_at,
+        issued_at=issued_at,
     )
 
 
@@ -88,7 +89,8 @@ def _check_party(claims: Claims, issuer: str | None, azp: frozenset[str]) -> Non
         raise Unauthenticated("the session is pending")
 
 
-def _check_times(claims: Claims, now: float) -> datetime:
+def _check_times(claims: Claims, now: float) -> tuple[datetime, datetime]:
+    """Give when a token was issued, and when it expires."""
     expires = _seconds(claims, "exp")
     issued = _seconds(claims, "iat")
     if now >= expires:
@@ -99,7 +101,7 @@ def _check_times(claims: Claims, now: float) -> datetime:
         raise Unauthenticated("lives for more than 24 h")
     if claims.get("nbf") is not None and _seconds(claims, "nbf") > now + LEEWAY_S:
         raise Unauthenticated("not valid yet")
-    return datetime.fromtimestamp(expires, UTC)
+    return datetime.fromtimestamp(issued, UTC), datetime.fromtimestamp(expires, UTC)
 
 
 def _seconds(claims: Claims, name: str) -> float:

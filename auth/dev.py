@@ -52,6 +52,7 @@ class DevKeys:
         role: Role = Role.PATIENT,
         name: str | None = None,
         patient_id: str | None = None,
+        session: str | None = None,
         lifetime: timedelta = timedelta(hours=1),
     ) -> str:
         """Sign a token valid from `now` (aware) for `lifetime`, at most 24 h.
@@ -66,7 +67,7 @@ class DevKeys:
             raise ValueError("a token lives from 1 s to 24 h")
         claims: Claims = {"sub": sub, "tenant_id": tenant, "org_role": f"org:{role}"}
         claims |= {"iat": issued, "nbf": issued, "exp": issued + seconds}
-        claims |= {"name": name, "patient_id": patient_id}
+        claims |= {"name": name, "patient_id": patient_id, "sid": session}
         return sign({k: v for k, v in claims.items() if v is not None}, self._key)
 
 

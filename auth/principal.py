@@ -25,7 +25,7 @@ class Principal:
     """A verified identity within one tenant.
 
     `session` is the Clerk session id, `acting` the id of whoever impersonates this principal.
-    `expires_at` is in aware UTC; None means that the credential has no expiry (the service).
+    `issued_at` and `expires_at` are in aware UTC; None means that there is no token (the service).
     """
 
     id: str
@@ -36,6 +36,7 @@ class Principal:
     session: str | None = None
     acting: str | None = None
     expires_at: datetime | None = None
+    issued_at: datetime | None = None
 
     @property
     def is_staff(self) -> bool:

@@ -55,6 +55,7 @@ class Verifier:
     `now` returns aware UTC. `azp` is Clerk's list of allowed web origins (empty: any).
     `staff_organisations` are those in which a role makes somebody staff (empty: any).
     `service_token` is the shared secret of other back ends; without it nobody is the service.
+    `is_revoked` tells of a principal whose token is good in itself that it counts no longer.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Verifier:
         azp: frozenset[str] = frozenset(),
         staff_organisations: frozenset[str] = frozenset(),
         service_token: str | None = None,
+        is_revoked: Callable[[Principal], bool] = lambda by: False,
     ) -> None:
         if service_token is not None and len(service_token) < MIN_SERVICE_TOKEN_CHARS:
             raise ValueError(
@@ -76,6 +78,7 @@ class Verifier:
         self._issuer = issuer
         self._azp = azp
         self._staff_organisations = staff_organisations
+        self._is_revoked = is_revoked
         self._service = None if service_token is None else _digest(service_token)
 
     async def verify(self, token: str, tenant: str | None = None) -> Principal:
@@ -102,6 +105,8 @@ class Verifier:
         )
         if tenant is not None and tenant != principal.tenant:
             raise Unauthenticated("the client claims another tenant")
+        if self._is_revoked(principal):
+            raise Unauthenticated("revoked")
         return principal
 
     def _is_service(self, token: str) -> bool:

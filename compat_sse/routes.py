@@ -87,8 +87,8 @@ class SseRoutes:
         self._feed = FeedDialect()
         self._chat = ChatDialect(self._names)
         self._of_user: Counter[tuple[str, str]] = Counter()
-        self._open: dict[EventStream, str] = {}
-        """The streams, each with its tenant."""
+        self._open: dict[EventStream, Principal] = {}
+        """The streams, each with who listens."""
         self._draining = False
 
     def routes(self) -> list[Route]:
@@ -118,8 +118,14 @@ class SseRoutes:
 
     def obey_flags(self) -> None:
         """End the streams of the tenants that have none any more."""
-        for stream, tenant in list(self._open.items()):
-            if not self._rooms.flags.policy(tenant).sse:
+        for stream, by in list(self._open.items()):
+            if not self._rooms.flags.policy(by.tenant).sse:
+                stream.end(FAREWELL_S)
+
+    def turn_out(self, must_go: Callable[[Principal], bool]) -> None:
+        """End the streams of those who must go."""
+        for stream, by in list(self._open.items()):
+            if must_go(by):
                 stream.end(FAREWELL_S)
 
     async def _answer(self, begin: Begin, request: Request) -> ASGIApp:
@@ -185,7 +191,7 @@ class SseRoutes:
             heartbeat=self._heartbeat,
             stall=self._stall,
         )
-        self._open[stream] = by.tenant
+        self._open[stream] = by
         owned.callback(self._open.pop, stream)
         return stream
 

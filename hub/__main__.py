@@ -16,7 +16,7 @@ import httpx2
 from pydantic import ValidationError
 
 from auth.dev import DevKeys
-from auth.principal import Role
+from auth.principal import Role, hub_itself
 from hub import demo
 from hub.app import Hub, create_app, utc_now
 from hub.doctor import Verdict, examination
@@ -29,6 +29,7 @@ from hub.why import lines
 from rooms.database import ANSWER_S, Database, open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable, bottom
+from rooms.revocations import About, Revocations
 from rooms.schema import SchemaRefused, check, upgrade
 
 MIGRATION_S: Final = 600.0
@@ -108,6 +109,26 @@ def token(
             lifetime=timedelta(hours=hours),
         )
         click.echo(minted)
+
+
+@main.command()
+@click.argument("subject")
+@click.option("--session", is_flag=True, help="SUBJECT is a session (sid), not a user (sub).")
+@click.option("--tenant", default=demo.TENANT, show_default=True)
+def revoke(subject: str, session: bool, tenant: str) -> None:
+    """Let the tokens of a user count no longer, on all hubs of the database within 5 s."""
+    settings = _settings()
+    configure_logs("warning")
+    about = About.SESSION if session else About.USER
+    _ask(
+        settings,
+        lambda database: Revocations(database, now=utc_now).revoke(
+            hub_itself(tenant), about, subject
+        ),
+        status=1,
+    )
+    what = "All tokens of this session" if session else "The tokens of this user until now"
+    click.echo(f"{what} are revoked.")
 
 
 @main.command()

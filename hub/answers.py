@@ -23,6 +23,7 @@ from hub.events_api import Emission
 from hub.file_types import CONTENT_TYPES
 from hub.flags_api import FlagChange
 from hub.json_schema import Schema, wire_schemas
+from hub.revocations_api import Revoke
 from hub.server_frames import (
     CaughtUp,
     Delta,
@@ -162,6 +163,15 @@ class Flags(BaseModel):
     flags: list[FlagState]
 
 
+class Revoked(BaseModel):
+    """These tokens count no longer."""
+
+    sub: Annotated[str, Field(description="absent: it is a session")] = ""
+    sid: Annotated[str, Field(description="absent: it is a user")] = ""
+    issued_before: Annotated[str, Field(description="of a user, the tokens that are older")]
+    until: Annotated[str, Field(description="when it is forgotten: all of them have expired")]
+
+
 class Problem(BaseModel):
     """Why the request was refused: a code for programs, a sentence for people, and details."""
 
@@ -269,6 +279,8 @@ _MODELS: Final = (
     Confirmation,
     FlagChange,
     Flags,
+    Revoke,
+    Revoked,
     Why,
     *STREAM_FRAMES,
 )

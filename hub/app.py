@@ -28,6 +28,7 @@ from ai.responder import Responder
 from ai.scripted_model import ScriptedModel
 from auth.dev import DevKeys
 from auth.jwks import JwksKeys
+from auth.principal import Principal
 from auth.tokens import KeySource, StaticKey, Verifier
 from compat_sse.routes import SseRoutes
 from hub.api import Api
@@ -42,6 +43,7 @@ from hub.events_api import EventsApi
 from hub.flags_api import FlagsApi
 from hub.manager import ConnectionManager
 from hub.rate_limit import UserBuckets
+from hub.revocations_api import RevocationsApi
 from hub.schema import schema_routes
 from hub.settings import Settings
 from hub.telemetry import AnswerMetrics, BrokerMetrics, Metrics, TaskMetrics
@@ -110,8 +112,12 @@ class Hub:
             detect=detect,
             lease=timedelta(seconds=settings.lease_s),
             poll=min(1.0, settings.lease_s / 4),
+            monotonic=monotonic,
+            grace=settings.presence_grace_s,
+            beat=settings.presence_beat_s,
         )
-        self.verifier = _verifier(settings, now, monotonic)
+        revocations = self.rooms.revocations
+        self.verifier = _verifier(settings, now, monotonic, revocations.covers)
         self.manager = ConnectionManager(
             per_user=settings.sockets_per_user,
             pending_per_address=settings.pending_per_address,
@@ -158,6 +164,7 @@ class Hub:
         self.flags = FlagsApi(self.rooms.flags, self.endpoints)
         broker = self.broker if isinstance(self.broker, RedisBroker) else None
         self.why = WhyApi(self.rooms, self.manager, self.endpoints, broker)
+        self.revocations = RevocationsApi(revocations, self.endpoints)
         self.chat = ChatApi(self.rooms, self.endpoints)
         self.sse = SseRoutes(
             self.rooms,
@@ -169,6 +176,7 @@ class Hub:
             per_user=settings.streams_per_user,
         )
         self.rooms.flags.changed = self.sse.obey_flags
+        revocations.enforce = self._turn_out
         self.pages = Pages(
             origins=settings.allowed_origins,
             cookie=settings.session_cookie,
@@ -207,7 +215,7 @@ class Hub:
         return RedisBroker(
             settings.redis_url,
             process=new_id("process"),
-            gap=lambda: self.rooms.audit_soon(),
+            gap=lambda: self.rooms.hints_lost(),
             monotonic=monotonic,
             random=random,
             prefix=settings.redis_prefix,
@@ -256,6 +264,12 @@ class Hub:
             logger.exception("hub_failed")
             raise
 
+    def _turn_out(self, must_go: Callable[[Principal], bool]) -> None:
+        """Let nobody stay who is here by a token that was revoked."""
+        self.manager.turn_out(must_go)
+        self.sse.turn_out(must_go)
+        self.chat.turn_out(must_go)
+
     def begin_drain(self) -> None:
         self.draining = True
 
@@ -282,6 +296,7 @@ class Hub:
             *self.uploads.routes(),
             *self.flags.routes(),
             *self.why.routes(),
+            *self.revocations.routes(),
             *self.chat.routes(),
             *self.sse.routes(),
             Route("/healthz", self._healthz),
@@ -389,7 +404,10 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _verifier(
-    settings: Settings, now: Callable[[], datetime], monotonic: Callable[[], float]
+    settings: Settings,
+    now: Callable[[], datetime],
+    monotonic: Callable[[], float],
+    is_revoked: Callable[[Principal], bool],
 ) -> Verifier:
     keys: KeySource
     if settings.jwks_url:
@@ -406,6 +424,7 @@ def _verifier(
         azp=settings.jwt_azp,
         staff_organisations=settings.staff_organisations,
         service_token=None if secret is None else secret.get_secret_value(),
+        is_revoked=is_revoked,
     )
 
 

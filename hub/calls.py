@@ -235,6 +235,16 @@ CALLS: Final = (
     ),
     Call(
         "POST",
+        "/api/v1/revocations",
+        "post_revocation",
+        "Let tokens of a user or a session count no longer (supervisors and other back ends).",
+        "Revoked",
+        body="Revoke",
+        statuses=MappingProxyType({200: "Done, and durable."}),
+        keyed=False,
+    ),
+    Call(
+        "POST",
         "/api/v1/patients",
         "post_patient",
         "Register a patient, which opens the first case.",

@@ -6,7 +6,7 @@ on the request going on: whoever hangs up finds the reply there later.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -139,8 +139,8 @@ class ChatApi:
         self._endpoints = endpoints
         self._within = within
         self._codec = ReplyCodec()
-        self._waiting: dict[ReplyReader, tuple[str, str]] = {}
-        """Who waits, each with the user."""
+        self._waiting: dict[ReplyReader, Principal] = {}
+        """The requests that wait, each with who asks."""
         self._draining = False
 
     def routes(self) -> list[Route]:
@@ -157,6 +157,12 @@ class ChatApi:
         self._draining = True
         for reader in list(self._waiting):
             reader.give_up()
+
+    def turn_out(self, must_go: Callable[[Principal], bool]) -> None:
+        """Let those wait no longer who must go."""
+        for reader, by in list(self._waiting.items()):
+            if must_go(by):
+                reader.give_up()
 
     async def post_chat(self, request: Request, by: Principal) -> Response:
         """Say something in the patient's newest case, and answer with the AI's reply."""
@@ -177,11 +183,10 @@ class ChatApi:
 
     async def _reply(self, request: Request, receipt: Receipt, by: Principal) -> Outcome:
         reader = ReplyReader(self._codec, receipt)
-        user = (by.tenant, by.id)
         # Each of them reads the log whenever something happens.
-        if self._draining or list(self._waiting.values()).count(user) >= PER_USER:
+        if self._draining or self._waiting_of(by) >= PER_USER:
             return Outcome()
-        self._waiting[reader] = user
+        self._waiting[reader] = by
         try:
             async with asyncio.timeout(self._within), _listening(request, reader):
                 return await self._find(reader, receipt, by)
@@ -190,6 +195,10 @@ class ChatApi:
             return Outcome()
         finally:
             del self._waiting[reader]
+
+    def _waiting_of(self, by: Principal) -> int:
+        user = (by.tenant, by.id)
+        return sum((each.tenant, each.id) == user for each in self._waiting.values())
 
     async def _find(self, reader: ReplyReader, receipt: Receipt, by: Principal) -> Outcome:
         try:

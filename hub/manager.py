@@ -141,6 +141,13 @@ class ConnectionManager:
                 logger.exception("socket_failed", conn=connection.id, case=connection.case)
                 connection.abort()
 
+    def turn_out(self, must_go: Callable[[Principal], bool]) -> None:
+        """Close the sockets of those who must go."""
+        for connection in list(self._all):
+            if connection.principal is not None and must_go(connection.principal):
+                reason = "Your token was revoked. Come back with a new one."
+                connection.end(CloseCode.UNAUTHENTICATED, reason)
+
     async def run(self, every: float) -> None:
         """Sweep every so many seconds until cancelled."""
         while True:

@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     writes_burst: int = Field(default=40, ge=1)
     signals_per_s: float = Field(default=20, gt=0)
     signals_burst: int = Field(default=60, ge=1)
+    presence_grace_s: float = Field(default=15, ge=0)
+    """How long somebody is present after their last connection has ended."""
+    presence_beat_s: float = Field(default=5, gt=0)
+    """Seconds between two signs of life to the other processes."""
     sockets_per_user: int = Field(default=20, ge=1)
     streams_per_user: int = Field(default=20, ge=1)
     pending_per_address: int = Field(default=100, ge=1)

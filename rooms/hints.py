@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rooms.attendance import PATIENT, Attendance, Occupant, RollCall
 from rooms.broker import Hint
 from rooms.cursor import parse_cursor
 from rooms.encoding import Record, RunSignal, Signal, to_json
@@ -74,6 +75,10 @@ def _members(hint: Hint) -> dict[str, Any]:
                 "kind": hint.kind,
                 "frame": hint.frame,
             }
+        case Attendance():
+            return {"type": "attendance", **hint.members()}
+        case RollCall():
+            return {"type": "roll_call", **hint.members()}
         case RunSignal():
             # Its frame follows from the step.
             return {"type": "run", "case": hint.case, **_step_members(hint.step)}
@@ -130,10 +135,35 @@ def _run_signal(audience: Audience, members: Mapping[str, Any]) -> RunSignal:
     return RunSignal(_text(members, "case"), audience, step)
 
 
+def _attendance(audience: Audience, members: Mapping[str, Any]) -> Attendance:
+    come, gone = ([_occupant(each) for each in members.get(name, [])] for name in ("come", "gone"))
+    whole = members.get("whole") is True
+    return Attendance(
+        _text(members, "process"), _number(members, "number"), come, gone, whole=whole
+    )
+
+
+def _occupant(texts: Any) -> Occupant:
+    match texts:
+        case [str(case)]:
+            return Occupant(case, PATIENT)
+        case [str(case), str(id), str(name)]:
+            return Occupant(case, (id, name))
+        case _:
+            raise TypeError("occupant")
+
+
+def _roll_call(audience: Audience, members: Mapping[str, Any]) -> RollCall:
+    of = _text(members, "of") if "of" in members else None
+    return RollCall(_text(members, "process"), of)
+
+
 _DECODERS: Final[Mapping[str, Callable[[Audience, Mapping[str, Any]], Hint]]] = {
     "event": _record,
     "signal": _signal,
     "run": _run_signal,
+    "attendance": _attendance,
+    "roll_call": _roll_call,
 }
 
 

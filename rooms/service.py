@@ -5,6 +5,7 @@ One way in: `handle` takes every command. One way out: `join` gives every reader
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from auth.principal import Principal
+from rooms.attendance import Attendance, RollCall
 from rooms.broker import Broker, Hint
 from rooms.commands import Command, MarkRead, SendMessage
 from rooms.core import actor_of
@@ -25,8 +27,9 @@ from rooms.events import Audience, Status
 from rooms.feed import Cut, Feed, Reader, Subscription, audit
 from rooms.flags import Flags
 from rooms.log import Log, Receipt
-from rooms.presence import Presence
+from rooms.presence import BEAT, GRACE, Presence, Present
 from rooms.reads import TimelineEntry
+from rooms.revocations import Revocations
 from rooms.state import Alarm, Policy, RoomState, audience_of, may_enter
 from rooms.tasks import Tasks
 from rooms.timers import Timers
@@ -110,6 +113,9 @@ class Rooms:
         detect: Callable[[str], Alarm | None] = lambda text: None,
         lease: timedelta = LEASE,
         poll: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        grace: float = GRACE,
+        beat: float = BEAT,
     ) -> None:
         """Make the rooms of a process.
 
@@ -123,6 +129,9 @@ class Rooms:
             detect: finds what a patient's words set off.
             lease: how long a dead process keeps its tasks.
             poll: seconds between two looks for tasks.
+            monotonic: seconds.
+            grace: seconds for which somebody is present after their last connection.
+            beat: seconds between two signs of life to the other processes.
 
         """
         self._database = database
@@ -134,10 +143,14 @@ class Rooms:
         self.committed = 0
         """Events that this process has committed."""
         self._detect = detect
-        self.presence = Presence()
+        process = new_id("process")
+        self.presence = Presence(process, monotonic=monotonic, grace=grace, beat=beat)
+        self.presence.changed = self._tell_presence
+        self.presence.announce = lambda hint: broker.publish([hint])
         self.flags = Flags(database, policy or Policy(), now=now)
+        self.revocations = Revocations(database, now=now)
         self.uploads = Uploads(database, now=now, new_id=new_id)
-        self.tasks = Tasks(database, now=now, holder=new_id("process"), lease=lease, poll=poll)
+        self.tasks = Tasks(database, now=now, holder=process, lease=lease, poll=poll)
         self.log = Log(
             database, now=now, new_id=new_id, committed=self._ring, promised=self.tasks.wake
         )
@@ -158,12 +171,15 @@ class Rooms:
         await self._database.create()
         try:
             await self.flags.load()
+            await self.revocations.load()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 own = [
                     tasks.create_task(self.log.run()),
                     tasks.create_task(self._audit()),
                     tasks.create_task(self.flags.run()),
+                    tasks.create_task(self.revocations.run()),
+                    tasks.create_task(self.presence.run()),
                     tasks.create_task(self.uploads.run()),
                     tasks.create_task(self.timers.run(self._away_after)),
                 ]
@@ -376,18 +392,14 @@ class Rooms:
 
     def arrive(self, case: str, connection: str, by: Principal) -> None:
         """Note that a connection of this principal is in the room, and tell the others."""
-        if self.presence.enter(case, connection, by):
-            self._signal(case, Audience.STAFF, self.presence_frame(case), by)
-            self._tell_patient(case, by)
+        self.presence.enter(case, connection, by)
 
     def depart(self, case: str, connection: str) -> None:
+        """Note that a connection has ended; the others are told after a time of grace."""
         by = self.presence.whose(case, connection)
-        if by is None:
-            return
-        if self.presence.leave(case, connection):
-            self._signal(case, Audience.STAFF, self.presence_frame(case))
-            self._tell_patient(case, by)
-        self._note_absence(by)
+        if by is not None:
+            self.presence.leave(case, connection)
+            self._note_absence(by)
 
     def appear(self, by: Principal) -> None:
         """Note a connection that is in no room, such as a desk's."""
@@ -403,23 +415,16 @@ class Rooms:
 
     def presence_frame(self, case: str) -> dict[str, Any]:
         """Give the `presence` frame of staff."""
-        present = self.presence.present(case)
-        return {
-            "type": "presence",
-            "case": case,
-            "patient": "online" if present.patient else "offline",
-            "viewers": [{"id": id, "name": name} for id, name in present.viewers],
-        }
+        return _presence_frame(case, self.presence.present(case))
 
     def patient_presence_frame(self, case: str) -> dict[str, Any]:
         """Give the `presence` frame of patients: only who leads their case is their business."""
-        viewers = dict(self.presence.present(case).viewers)
         owner = self._owners.get(case, NOBODY)
         return {
             "type": "presence",
             "case": case,
             "coordinator": owner.name,
-            "online": owner.id is not None and owner.id in viewers,
+            "online": self.presence.present(case).has(owner.id),
         }
 
     # For the AI.
@@ -445,10 +450,17 @@ class Rooms:
         if by.is_staff and not self.presence.is_connected(by.tenant, by.id):
             self._spawn(self.timers.note({(by.tenant, by.id)}))
 
-    def _tell_patient(self, case: str, by: Principal) -> None:
-        """Tell the patient that whoever leads the case is here, or is not."""
-        if by.is_staff and by.id == self._owners.get(case, NOBODY).id:
-            self._signal(case, Audience.PATIENT, self.patient_presence_frame(case))
+    def _tell_presence(self, case: str, before: Present, now: Present, by: str | None) -> None:
+        """Tell the readers here who is present: each process does, so no other one hears of it.
+
+        Patients are told only if whoever leads their case has come or gone.
+        """
+        frame = to_json(_presence_frame(case, now))
+        self._deliver(Signal(case, Audience.STAFF, frame, by))
+        owner = self._owners.get(case, NOBODY).id
+        if before.has(owner) != now.has(owner):
+            frame = to_json(self.patient_presence_frame(case))
+            self._deliver(Signal(case, Audience.PATIENT, frame))
 
     def _change_owner(self, record: Record) -> None:
         """Note who leads a case now, and tell its patient once they know of the change.
@@ -490,15 +502,23 @@ class Rooms:
     def _signal(
         self, case: str, audience: Audience, frame: dict[str, Any], by: Principal | None = None
     ) -> None:
-        self._broker.publish(
-            [Signal(case, audience, to_json(frame), None if by is None else by.id)]
-        )
+        self._publish([Signal(case, audience, to_json(frame), None if by is None else by.id)])
 
     def _ring(self, hints: Sequence[Hint]) -> None:
         self.committed += sum(
             isinstance(hint, Record) and hint.audience is Audience.STAFF for hint in hints
         )
-        self._broker.publish(hints)
+        self._publish(hints)
+
+    def _publish(self, hints: Sequence[Hint]) -> None:
+        staff = any(hint.audience is Audience.STAFF for hint in hints)
+        # In a batch that is sent anyway it is no command more.
+        self._broker.publish([*hints, *(self.presence.sign_of_life() if staff else [])])
+
+    def hints_lost(self) -> None:
+        """Ask the log and the other processes for what hints may have told in vain."""
+        self.audit_soon()
+        self.presence.call()
 
     def audit_soon(self) -> None:
         """Compare the feeds with the log: hints may have been lost."""
@@ -516,6 +536,9 @@ class Rooms:
         self._listeners.append(listener)
 
     def _receive(self, hint: Hint) -> None:
+        if isinstance(hint, Attendance | RollCall):
+            self.presence.hear(hint)
+            return
         self._deliver(hint)
         if isinstance(hint, Record) and hint.kind == "control":
             self._change_owner(hint)
@@ -587,6 +610,15 @@ def _within(items: list[F], max_bytes: int) -> list[F]:
             break
         kept.append(item)
     return kept
+
+
+def _presence_frame(case: str, present: Present) -> dict[str, Any]:
+    return {
+        "type": "presence",
+        "case": case,
+        "patient": "online" if present.patient else "offline",
+        "viewers": [{"id": id, "name": name} for id, name in present.viewers],
+    }
 
 
 def _can_be_id(case: str) -> bool:

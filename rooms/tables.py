@@ -1,6 +1,6 @@
 """The rows of the database.
 
-Only the log, the tasks, the timers, the flags and the uploads read and write them.
+Only the log, the tasks, the timers, the flags, the revocations and the uploads read and write them.
 """
 
 from datetime import UTC, datetime
@@ -128,6 +128,24 @@ class FlagRow(SQLModel, table=True):
     on: bool
     changed_at: datetime = Field(sa_type=Instant)
     changed_by: str
+
+
+class RevocationRow(SQLModel, table=True):
+    """Tokens that count no longer, although they have not expired."""
+
+    __tablename__ = "revocation"
+
+    tenant: str = Field(primary_key=True)
+    about: str = Field(primary_key=True)
+    """What is named: a user (`sub`) or a session (`sid`)."""
+    subject: str = Field(primary_key=True)
+    issued_before: datetime = Field(sa_type=Instant)
+    until: datetime = Field(sa_type=Instant)
+    """When it may be deleted: every such token has expired."""
+    changed_at: datetime = Field(sa_type=Instant)
+    changed_by: str
+
+    __table_args__ = (Index("revocation_changed", "changed_at"),)
 
 
 class EventRow(SQLModel, table=True):

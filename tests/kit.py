@@ -46,6 +46,7 @@ class Identity:
     role: Role = Role.PATIENT
     patient_id: str | None = None
     tenant: str = TENANT
+    session: str | None = None
 
     def principal(self) -> Principal:
         return Principal(self.sub, self.tenant, self.role, self.name, self.patient_id)
@@ -83,6 +84,7 @@ class Address:
             role=who.role,
             name=who.name,
             patient_id=who.patient_id,
+            session=who.session,
             now=self.now(),
             lifetime=lifetime,
         )
@@ -209,11 +211,14 @@ async def running_hub(
     """Run a hub on a free port, with real sockets, in this event loop.
 
     `dependencies` are those of `Hub`: clocks, ids, randomness, a model. `settings` are those of
-    `Settings`; if nothing else is said, the AI is off and there are coordinators.
+    `Settings`; if nothing else is said, the AI is off, there are coordinators, and who leaves is
+    gone at once.
     """
     ai = "scripted" if dependencies and "model" in dependencies else "off"
     # A test may leave an answer in the making, for which no stop should wait.
     defaults = {"dev": True, "ai_model": ai, "flag_coordinator_enabled": True, "drain_s": 5}
+    # Who leaves is seen to leave; the time of grace has tests of its own.
+    defaults |= {"presence_grace_s": 0}
     defaults |= {} if ai == "off" else {"drain_s": 0.2}
     made = Settings(port=0, data_dir=folder, **{**defaults, **settings})
     hub = Hub(made, **(dependencies or {}))

@@ -50,6 +50,7 @@ async def test_a_development_token_passes_the_same_verifier(tmp_path: Path) -> N
         name="Maria",
         patient_id="p1",
         expires_at=NOW + timedelta(hours=1),
+        issued_at=NOW,
     )
 
 

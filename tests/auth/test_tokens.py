@@ -42,7 +42,7 @@ WRONG_TYPES = [(name, wrong) for name in TEXTS for wrong in NO_TEXTS]
 WRONG_TYPES += [("o", wrong) for wrong in NO_ORGANISATIONS] + [("act", x) for x in NO_ACTORS]
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 EXPECTED = Principal(
-    "user_1", "t1", Role.PATIENT, "Patient", expires_at=NOW + timedelta(seconds=60)
+    "user_1", "t1", Role.PATIENT, "Patient", expires_at=NOW + timedelta(seconds=60), issued_at=NOW
 )
 
 
@@ -420,7 +420,8 @@ async def test_an_infinite_expiry_is_refused(number: str) -> None:
 
 @pytest.mark.parametrize("changes", [{"iat": AT + 30}, {"nbf": AT + 30}, {"nbf": AT - 9}])
 async def test_the_clock_of_the_issuer_may_be_half_a_minute_ahead(changes: Json) -> None:
-    assert await verifier().verify(token(**changes)) == EXPECTED
+    principal = await verifier().verify(token(**changes))
+    assert replace(principal, issued_at=NOW) == EXPECTED
 
 
 async def test_a_token_expires_while_the_clock_runs() -> None:
@@ -589,6 +590,24 @@ async def test_session_and_impersonator_are_recorded() -> None:
 )
 async def test_a_name_is_shown_without_controls_or_else_the_role(name: str, shown: str) -> None:
     assert (await verifier().verify(token(name=name))).name == shown
+
+
+# Revoked
+
+
+async def test_a_token_that_was_revoked_is_refused_and_the_secret_of_back_ends_is_not() -> None:
+    asked: list[Principal] = []
+
+    def is_revoked(by: Principal) -> bool:
+        asked.append(by)
+        return True
+
+    keys = StaticKey(public_pem(private_key("EdDSA")))
+    revoking = Verifier(keys, now=lambda: NOW, service_token=SECRET, is_revoked=is_revoked)
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await revoking.verify(token(sid="sess_1"))
+    assert asked == [replace(EXPECTED, session="sess_1")]
+    assert (await revoking.verify(SECRET, "t7")).role is Role.SERVICE
 
 
 # The service

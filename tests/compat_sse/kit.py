@@ -314,7 +314,7 @@ class Hub:
         await eventually(lambda: self.sse.count == 0)
         assert self.rooms._feeds == {}
         assert not self.sse._of_user
-        assert not self.rooms.presence._rooms
+        assert not self.rooms.presence._connections
 
 
 def _ids() -> Callable[[str], str]:
@@ -348,6 +348,7 @@ async def running(
         new_id=_ids(),
         policy=options.pop("policy", None),
         audit_every=options.pop("audit_every", 5.0),
+        grace=options.pop("grace", 0.0),
     )
     rooms.tasks.on(REPLY, _leave_to_the_test)
     sse = SseRoutes(

@@ -484,6 +484,24 @@ async def test_a_patient_learns_of_staff_on_a_stream_only_if_they_lead_the_case(
             await hers.event()
 
 
+async def test_nobody_sees_that_the_stream_of_an_owner_ends_in_due_turn_and_is_resumed(
+    tmp_path: Path,
+) -> None:
+    async with (
+        running(tmp_path, rotation=0.2, grace=BOUND_S) as hub,
+        hub.stream(FEED, "cora") as first,
+    ):
+        await hub.take_over()
+        told: list[bool] = []
+        hub.rooms.presence.changed = lambda case, before, now, by: told.append(now.has(CORA.id))
+        await first.rest()
+        for _ in range(3):
+            async with hub.stream(FEED, "cora") as again:
+                await again.rest()
+        assert hub.rooms.patient_presence_frame(hub.case)["online"]
+        assert told == []
+
+
 @BOTH
 async def test_a_client_that_hangs_up_leaves_nothing_behind(tmp_path: Path, path: str) -> None:
     async with running(tmp_path) as hub:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rooms.attendance import Attendance, Occupant, RollCall
 from rooms.broker import Hint
 from rooms.cursor import START, Cursor
 from rooms.encoding import Record, RunSignal, Signal
@@ -31,12 +32,19 @@ STEPS = st.builds(
 )
 
 
+OCCUPANTS = st.lists(st.builds(Occupant, TEXT, st.none() | st.tuples(TEXT, TEXT)), max_size=3)
+ATTENDANCES = st.builds(Attendance, TEXT, NUMBERS, OCCUPANTS, OCCUPANTS, whole=st.booleans())
+ROLL_CALLS = st.builds(RollCall, TEXT, st.none() | TEXT)
+
+
 def hints_for(audience: Audience) -> st.SearchStrategy[list[Hint]]:
     to = st.just(audience)
+    others = st.one_of(ATTENDANCES, ROLL_CALLS) if audience is Audience.STAFF else st.nothing()
     return st.lists(
         st.builds(Record, TEXT, to, CURSORS, CURSORS, TEXT, TEXT)
         | st.builds(Signal, TEXT, to, TEXT, st.none() | TEXT)
-        | st.builds(RunSignal, TEXT, to, STEPS),
+        | st.builds(RunSignal, TEXT, to, STEPS)
+        | others,
         max_size=5,
     )
 
@@ -44,6 +52,7 @@ def hints_for(audience: Audience) -> st.SearchStrategy[list[Hint]]:
 def members(hint: Hint) -> tuple[Any, ...]:
     """Give all that a hint is."""
     names = {"case", "audience", "frame", "cursor", "previous", "kind", "by", "step"}
+    names |= {"process", "number", "come", "gone", "whole", "of"}
     return type(hint), {name: getattr(hint, name) for name in names if hasattr(hint, name)}
 
 
@@ -120,6 +129,12 @@ def test_a_batch_of_another_version_is_passed_over(version: object) -> None:
         {"type": "run", "case": "case-1", "run": "run-1", "fence": 1, "state": "dreaming"},
         {"type": "run", "case": "case-1", "run": "run-1", "fence": True, "state": "writing"},
         {"type": ["signal"]},
+        {"type": "roll_call"},
+        {"type": "attendance", "process": "b"},
+        {"type": "attendance", "process": "b", "number": 1, "come": ["case-1"]},
+        {"type": "attendance", "process": "b", "number": 1, "come": [["case-1", "user_priya"]]},
+        {"type": "attendance", "process": "b", "number": 1, "gone": [["case-1", 1, "Priya"]]},
+        {"type": "attendance", "process": "b", "number": 1, "gone": 7},
         "signal",
     ],
 )

@@ -113,7 +113,7 @@ async def house(
     """Run the rooms of a process with one open case."""
     database = database or open_database(f"sqlite:///{folder}/hub.db")
     broker = Doorbell()
-    rooms = Rooms(database, broker, now=Clock(), new_id=Ids(name), audit_every=audit_every)
+    rooms = Rooms(database, broker, now=Clock(), new_id=Ids(name), audit_every=audit_every, grace=0)
     async with asyncio.timeout(WITHIN), rooms.running():
         if await rooms.log.state(CASE) is None:
             await rooms.handle(CASE, registration(), SERVICE, "open")

@@ -29,11 +29,12 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(folder: Path, database_url: str) -> AsyncIterator[Pair]:
+async def pair(folder: Path, database_url: str, **settings: Any) -> AsyncIterator[Pair]:
     """Run two hubs; the AI answers in the first one."""
     with running_valkey() as valkey:
         model = GatedModel()
         shared: dict[str, Any] = {"database_url": database_url, "redis_url": valkey.url}
+        shared |= settings
         async with AsyncExitStack() as stack:
             first = running_hub(folder, dependencies={"model": model}, **shared)
             one = await stack.enter_async_context(first)

@@ -10,18 +10,21 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 import pytest
 
 from ai.model import Piece, Prompt, TextPiece
 from tests.kit import PRIYA, WITHIN, Identity, running_hub
+from tests.servers import Postgres
 from tests.stories.doings import SEEN, UNSEEN, Action, let_time_pass, say_something
 from tests.stories.world import HIDDEN, VISIBLE, Ids, World
+from tests.valkey import running_valkey
 
 
 class SilentModel:
@@ -56,8 +59,13 @@ def schedule(seed: int) -> list[tuple[str, Action, str]]:
     return steps
 
 
-async def run(folder: Path, seed: int, lanes: str) -> tuple[dict[str, list[bytes]], Counter[str]]:
-    """Run those steps of the schedule that are of these lanes."""
+async def run(
+    folder: Path, seed: int, lanes: str, **settings: Any
+) -> tuple[dict[str, list[bytes]], Counter[str]]:
+    """Run those steps of the schedule that are of these lanes.
+
+    With a database that can be shared, staff are connected to a process of their own.
+    """
     ids, clock = Ids(), [1000.0]
     dependencies = {
         "now": lambda: datetime(2026, 11, 20, 18, tzinfo=UTC) + timedelta(seconds=clock[0]),
@@ -66,12 +74,19 @@ async def run(folder: Path, seed: int, lanes: str) -> tuple[dict[str, list[bytes
         "random": lambda: 0.5,
         "model": SilentModel(),
     }
-    async with (
-        running_hub(folder, dependencies=dependencies, writes_burst=1000) as hub,
-        httpx2.AsyncClient(base_url=f"{hub.http}/api/v1", timeout=WITHIN) as rest,
-    ):
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        made: dict[str, Any] = {"dependencies": dependencies, "writes_burst": 1000, **settings}
+        hub = staff_hub = await enter(running_hub(folder, **made))
+        if settings:
+            staff_hub = await enter(running_hub(folder, open_case=False, **made))
+            staff_hub.hub.rooms.tasks.pause()
+        rest, staff_rest = [
+            await enter(httpx2.AsyncClient(base_url=f"{each.http}/api/v1", timeout=WITHIN))
+            for each in (hub, staff_hub)
+        ]
         await hub.open_case("case-2", PAUL)
-        world = World(hub, rest, ids, clock)
+        world = World(hub, staff_hub, rest, staff_rest, ids, clock)
         world.desk = await world.enter_as_staff(PRIYA)
         world.maria = await world.enter("maria")
         world.messages = await world.open_stream("messages/stream")
@@ -80,6 +95,7 @@ async def run(folder: Path, seed: int, lanes: str) -> tuple[dict[str, list[bytes
             if lane in lanes:
                 ids.lane = lane
                 await action(world, Random(f"{seed} {name}"), name)
+                await world.settle()
         ids.lane = VISIBLE
         await (await world.device()).look()
         await world.flush("last")
@@ -124,7 +140,27 @@ async def test_a_patient_cannot_tell_whether_staff_did_anything_among_themselves
     busy, counts = await run(tmp_path / "busy", seed, VISIBLE + HIDDEN)
     quiet, quiet_counts = await run(tmp_path / "quiet", seed, VISIBLE)
     assert first_difference(busy, quiet) == ""
-    # The schedule was worth running.
+    check_that_it_was_worth_running(counts, quiet_counts)
+
+
+@pytest.mark.parametrize("seed", [100, 101, 103])
+async def test_a_patient_cannot_tell_either_what_staff_do_at_another_process(
+    tmp_path: Path, postgres: Postgres, seed: int
+) -> None:
+    with running_valkey() as valkey:
+        worlds = []
+        for lanes in (VISIBLE + HIDDEN, VISIBLE):
+            async with postgres.database() as url:
+                shared: dict[str, Any] = {"database_url": url, "redis_url": valkey.url}
+                # Where the clock leaps, no process is to look as if it had been silent.
+                shared |= {"presence_beat_s": 1e9}
+                worlds.append(await run(tmp_path / lanes, seed, lanes, **shared))
+    (busy, counts), (quiet, quiet_counts) = worlds
+    assert first_difference(busy, quiet) == ""
+    check_that_it_was_worth_running(counts, quiet_counts)
+
+
+def check_that_it_was_worth_running(counts: Counter[str], quiet_counts: Counter[str]) -> None:
     assert counts["hidden events"] > 15
     assert quiet_counts["hidden but alarms"] == 0
     assert counts["changes of control"] > 2

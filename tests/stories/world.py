@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from rooms.cursor import START, Cursor
 from rooms.events import Audience
+from rooms.redis_broker import RedisBroker
 from rooms.state import RoomState
 from tests.kit import CASE, MARIA, WITHIN, Client, Frame, Identity, RunningHub
 
@@ -124,6 +125,20 @@ class Stream(Wire):
         await self.until(lambda: int(self.cursor.partition(".")[0]) >= cursor.seq)
 
 
+def has_heard(one: RunningHub, other: RunningHub) -> bool:
+    """Tell whether a process knows all that the other one knows to tell."""
+    hears, tells = one.hub.broker, other.hub.broker
+    assert isinstance(hears, RedisBroker)
+    assert isinstance(tells, RedisBroker)
+    publisher = tells._publisher
+    if other.hub.rooms.presence._news or publisher._waiting or publisher._sending:
+        return False
+    return all(
+        hears._heard.get((publisher._process, audience), 0) >= number
+        for audience, number in publisher._numbers.items()
+    )
+
+
 def told(response: httpx2.Response) -> bytes:
     headers = [header for header in response.headers.items() if header[0] != "date"]
     return f"{response.status_code} {headers}\n".encode()
@@ -134,7 +149,11 @@ class World:
     """A hub, everybody at it, and all that patients receive."""
 
     hub: RunningHub
+    """Where patients connect."""
+    staff_hub: RunningHub
+    """Where staff do, mostly: the same, or another process."""
     rest: httpx2.AsyncClient
+    staff_rest_client: httpx2.AsyncClient
     ids: Ids
     clock: list[float]
     wires: dict[str, Wire] = field(default_factory=dict)
@@ -159,11 +178,11 @@ class World:
     def token(self, who: Identity) -> str:
         return self.hub.token(who, LIFETIME if who is MARIA else timedelta(hours=10))
 
-    async def connect(self) -> ClientConnection:
-        return await connect(f"{self.hub.ws}/api/v1/cases/{CASE}/ws", max_queue=None)
+    async def connect(self, hub: RunningHub) -> ClientConnection:
+        return await connect(f"{hub.ws}/api/v1/cases/{CASE}/ws", max_queue=None)
 
     async def enter(self, name: str, **auth: Any) -> Socket:
-        socket = Socket(await self.connect())
+        socket = Socket(await self.connect(self.hub))
         self.wires[f"{name} {len(self.wires)}"] = socket
         socket.task = asyncio.create_task(socket.read())
         await socket.until(lambda: bool(socket.received))
@@ -232,9 +251,10 @@ class World:
     # Staff.
 
     async def enter_as_staff(self, who: Identity, **auth: Any) -> Client:
-        client = Client(await self.connect(), CASE)
+        client = Client(await self.connect(self.staff_hub), CASE)
         await client.send({"type": "auth", "token": self.token(who), **auth})
         await client.expect("presence")
+        await self.settle()
         return client
 
     async def leave_as_staff(self, client: Client, who: Identity) -> None:
@@ -247,15 +267,26 @@ class World:
     async def staff(self, frame: Frame) -> Frame:
         """Let Priya ask, and wait for the answer."""
         self.keys += 1
-        return await self.desk.ask({"key": f"k{self.keys}", **frame})
+        answer = await self.desk.ask({"key": f"k{self.keys}", **frame})
+        await self.settle()
+        return answer
 
     async def staff_rest(self, who: Identity, method: str, path: str, **options: Any) -> int:
         self.keys += 1
         headers = self.hub.headers(who, f"k{self.keys}")
-        response = await self.rest.request(
+        response = await self.staff_rest_client.request(
             method, f"cases/{CASE}/{path}", headers=headers, **options
         )
+        await self.settle()
         return response.status_code
+
+    async def settle(self) -> None:
+        """Wait until each process has heard all that the other one has to tell."""
+        if self.staff_hub is self.hub:
+            return
+        async with asyncio.timeout(WITHIN):
+            while not (has_heard(self.hub, self.staff_hub) and has_heard(self.staff_hub, self.hub)):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
 
     async def close(self) -> None:
         for wire in self.wires.values():
