@@ -82,7 +82,7 @@ export class DeskClient {
         pong: () => ({ type: "pong" }),
         identified: () => this.#identified(),
         tooMuch: () => {},
-        reachable: () => this.#reachable(),
+        reachable: () => this.#rest.answers("/api/v1/cases"),
       },
     });
   }
@@ -219,16 +219,6 @@ export class DeskClient {
       this.#show();
     }
     this.#subject = subject;
-  }
-
-  /** @returns {Promise<boolean>} */
-  async #reachable() {
-    try {
-      const { status } = await this.#rest.once("GET", "/api/v1/cases");
-      return ![502, 503, 504].includes(status);
-    } catch {
-      return false;
-    }
   }
 
   /** @param {"auto" | "websocket" | "polling"} wanted */

@@ -100,7 +100,7 @@ export class HubClient {
         pong: () => ({ type: "pong", ...(this.#feed.seq === null ? {} : { seq: this.#feed.seq }) }),
         identified: () => this.#identified(),
         tooMuch: () => this.#commands.sentTooMuch(),
-        reachable: () => this.#reachable(),
+        reachable: () => this.#rest.answers(`/api/v1/cases/${encodeURIComponent(this.case)}`),
       },
     });
   }
@@ -433,17 +433,6 @@ export class HubClient {
     if (before === null || before === subject) return;
     this.me = null;
     this.#reset({ type: "reset", case: this.case, reason: "user" });
-  }
-
-  /** @returns {Promise<boolean>} */
-  async #reachable() {
-    try {
-      const path = `/api/v1/cases/${encodeURIComponent(this.case)}`;
-      const { status } = await this.#rest.once("GET", path);
-      return ![502, 503, 504].includes(status);
-    } catch {
-      return false;
-    }
   }
 
   /** @param {"auto" | "websocket" | "sse" | "polling"} wanted */

@@ -47,6 +47,21 @@ export class Rest {
   }
 
   /**
+   * Find out whether the hub answers at all, whatever it says; a proxy whose hub is away does not.
+   *
+   * @param {string} path
+   * @returns {Promise<boolean>}
+   */
+  async answers(path) {
+    try {
+      const { status } = await this.once("GET", path);
+      return ![502, 503, 504].includes(status);
+    } catch {
+      return false;
+    }
+  }
+
+  /**
    * Ask once, with the last token, whatever the answer is.
    *
    * @param {string} method
