@@ -9,8 +9,9 @@ import contextlib
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -21,8 +22,9 @@ from tests.faults.history import check
 from tests.faults.member import Member
 from tests.kit import Frame, HubProcess, Identity
 from tests.messages_server import Say, Step, Wait, messages_server
-from tests.servers import Postgres, running_postgres
-from tests.tcp_proxy import TcpProxy, tcp_proxy
+from tests.reserved_port import reserved_port
+from tests.servers import Postgres
+from tests.tcp_proxy import TcpProxy
 from tests.valkey import Valkey, running_valkey
 
 WITHIN: Final = 30.0
@@ -36,6 +38,7 @@ LEASE_S: Final = 2.0
 HEARTBEAT_S: Final = 1.0
 OMAR: Final = Identity("user_omar", "Omar", Role.COORDINATOR)
 PRIYA: Final = Identity("user_priya", "Priya", Role.COORDINATOR)
+POSTGRES: Final = "postgresql://postgres@127.0.0.1"
 SETTINGS: Final = {
     "HUB_AI_MODEL": "claude-test",
     "ANTHROPIC_API_KEY": "key",
@@ -51,10 +54,12 @@ SETTINGS: Final = {
 
 @dataclass
 class Place:
-    """A hub, and the line on which clients reach it."""
+    """A hub, and the lines between it and the others."""
 
     process: HubProcess
-    line: TcpProxy
+    clients: TcpProxy
+    redis: TcpProxy
+    postgres: TcpProxy
     reachable: bool = True
     """The load balancer sends clients here."""
 
@@ -65,13 +70,14 @@ class World:
     def __init__(
         self,
         seed: int,
-        postgres: Postgres,
+        ask: Callable[[str], Awaitable[list[Any]]],
         valkey: Valkey,
         places: list[Place],
         tasks: asyncio.TaskGroup,
     ) -> None:
         self.rng = Random(seed)
-        self.postgres = postgres
+        self.ask = ask
+        """Gives the first column of what PostgreSQL answers to a query."""
         self.valkey = valkey
         self.places = places
         self.wandering = WANDERING
@@ -111,7 +117,7 @@ class World:
         def route(member: Member) -> tuple[int, int]:
             chosen = [n for n, place in enumerate(self.places) if place.reachable]
             hub = rng.choice(chosen or [0]) if at is None else at
-            return hub, self.places[hub].line.port
+            return hub, self.places[hub].clients.port
 
         token = self.hubs[0].token
         member = Member(name, who, case, token=token, route=route, rng=rng, **options)
@@ -272,43 +278,48 @@ def answers(seed: int) -> Callable[[dict[str, Any]], Iterator[Step]]:
 async def world(
     folder: Path,
     seed: int,
+    postgres: Postgres,
     *,
-    hubs: int = 2,
     cases: int = 2,
     wandering: float = WANDERING,
-    clock: float = 0,
-    **settings: str,
+    clocks: Sequence[float] = (0, 0),
 ) -> AsyncIterator[World]:
     """Make a world in which people talk; at the end of its block it comes to rest.
 
     Args:
         folder: where the hubs have their files.
         seed: of all that happens by chance.
-        hubs: how many.
+        postgres: where the hubs have their database.
         cases: how many.
         wandering: how often people change to another hub, of all that they do.
-        clock: by how many seconds the last hub's clock is wrong.
-        settings: of the hubs.
+        clocks: by how many seconds the clock of each hub is wrong.
 
     """
-    with running_postgres() as postgres, running_valkey() as valkey:
-        async with messages_server() as model, contextlib.AsyncExitStack() as stack:
+    with running_valkey() as valkey:
+        async with (
+            messages_server() as model,
+            postgres.named_database() as database,
+            contextlib.AsyncExitStack() as stack,
+        ):
             model.script(answers(seed))
-            environment = SETTINGS | {
-                "HUB_DATABASE_URL": postgres.url("postgres"),
-                "HUB_REDIS_URL": valkey.url,
-                "ANTHROPIC_BASE_URL": model.url,
-                **settings,
-            }
             places = []
-            for number, shift in enumerate([0.0] * (hubs - 1) + [clock]):
-                process = _hub(folder / f"hub-{number}", shift, environment)
+            for number, shift in enumerate(clocks):
+                to_postgres = await stack.enter_async_context(TcpProxy(postgres.socket))
+                to_redis = await stack.enter_async_context(TcpProxy(valkey.port))
+                environment = SETTINGS | {
+                    "HUB_DATABASE_URL": f"{POSTGRES}:{to_postgres.port}/{database}",
+                    "HUB_REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0",
+                    "ANTHROPIC_BASE_URL": model.url,
+                }
+                port = stack.enter_context(reserved_port())
+                process = _hub(folder / f"hub-{number}", port, shift, environment)
                 stack.callback(process.kill)
-                line = await stack.enter_async_context(tcp_proxy(process.port))
-                places.append(Place(process, line))
+                clients = await stack.enter_async_context(TcpProxy(port))
+                places.append(Place(process, clients, to_redis, to_postgres))
             await asyncio.gather(*(place.process.ready() for place in places))
             async with asyncio.TaskGroup() as tasks:
-                made = World(seed, postgres, valkey, places, tasks)
+                ask = partial(postgres.ask, database=database)
+                made = World(seed, ask, valkey, places, tasks)
                 made.wandering = wandering
                 try:
                     await made.people(cases)
@@ -320,7 +331,7 @@ async def world(
                     made.end()
 
 
-def _hub(folder: Path, shift: float, environment: dict[str, str]) -> HubProcess:
+def _hub(folder: Path, port: int, shift: float, environment: dict[str, str]) -> HubProcess:
     """Start a hub; all have the keys of the first one."""
     first = folder.parent / "hub-0"
     DevKeys(first)
@@ -331,4 +342,4 @@ def _hub(folder: Path, shift: float, environment: dict[str, str]) -> HubProcess:
     class ShiftedHub(HubProcess):
         arguments = ("-m", "tests.faults.shifted_hub", str(shift))
 
-    return (ShiftedHub if shift else HubProcess)(folder, None, **environment)
+    return (ShiftedHub if shift else HubProcess)(folder, port, **environment)
