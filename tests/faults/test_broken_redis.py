@@ -9,13 +9,11 @@ from tests.servers import Postgres
 
 ACROSS_S = 5.0
 """What the log is compared with that often: readers at other hubs wait for it."""
-HOPS = 6
-"""Processes that an ack or an event passes by, each of which a busy machine may hold up."""
 
 
 def check(made: World, since: float, until: float) -> None:
     """Check what people noticed of it between two moments."""
-    slack = 1 + HOPS * made.lag(since, until)
+    slack = 1 + made.slack(since, until)
     acks = seconds_to_ack(made.members, since, until)
     assert acks[int(len(acks) * 0.99)] < slack
     delivered = deliveries(made.members, since, until)

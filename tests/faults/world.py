@@ -6,6 +6,7 @@ world comes to rest, and what everybody saw is compared with the log.
 
 import asyncio
 import contextlib
+import math
 import shutil
 import signal
 import time
@@ -36,6 +37,8 @@ WANDERING: Final = 0.03
 TICK_S: Final = 0.02
 LEASE_S: Final = 2.0
 HEARTBEAT_S: Final = 1.0
+HOPS: Final = 6
+"""Processes that an ack or an event passes by, each of which a busy machine may hold up."""
 OMAR: Final = Identity("user_omar", "Omar", Role.COORDINATOR)
 PRIYA: Final = Identity("user_priya", "Priya", Role.COORDINATOR)
 POSTGRES: Final = "postgresql://postgres@127.0.0.1"
@@ -137,9 +140,13 @@ class World:
             await asyncio.sleep(TICK_S)
             self._lags.append((before, time.monotonic() - before - TICK_S))
 
-    def lag(self, since: float, until: float) -> float:
+    def lag(self, since: float = 0, until: float = math.inf) -> float:
         """Give the longest time that anything here waited for the machine."""
         return max(lag for at, lag in self._lags if since <= at <= until)
+
+    def slack(self, since: float = 0, until: float = math.inf) -> float:
+        """Give the seconds by which a busy machine may have delayed what passes by everybody."""
+        return HOPS * self.lag(since, until)
 
     async def _drive(self) -> None:
         number = 0
@@ -225,6 +232,10 @@ class World:
         except TimeoutError:
             raise AssertionError(f"not everybody has seen everything: {self}") from None
         check(self.members, logs)
+        for hub in self.hubs:
+            said = [line for line in hub.log.splitlines() if '"level": "error"' in line]
+            assert not said, said[0]
+            assert "Traceback" not in hub.log, hub.log
 
     def end(self) -> None:
         """Let everybody go."""
