@@ -1,6 +1,7 @@
 """The command line: `python -m hub`."""
 
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -56,6 +57,12 @@ def serve() -> None:
     """Start one process; SIGTERM drains and ends it."""
     settings = _settings()
     configure_logs(settings.log_level)
+    sockets = None
+    if settings.port == 0:
+        # Which origins are the hub's own depends on the port that it gets.
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        sockets = [socket.create_server((settings.host, 0), family=family)]
+        settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
     with _advice():
         hub = Hub(settings)
     # The server would say it with a traceback.
@@ -63,7 +70,7 @@ def serve() -> None:
     _require_durability(settings)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
     config = server_config(create_app(hub), settings)
-    HubServer(config, hub, greet).run()
+    HubServer(config, hub, greet).run(sockets)
     sys.exit(1 if hub.failed else 0)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from click.testing import CliRunner, Result
 from auth.dev import DevKeys
 from auth.principal import Role
 from auth.tokens import StaticKey, Verifier
+from hub import demo
 from hub.__main__ import main
-from hub.app import utc_now
+from hub.app import Hub, utc_now
 from hub.server import HubServer
 from tests.kit import CASE, PRIYA, TENANT, WITHIN, running_hub
 
@@ -109,7 +111,7 @@ def test_a_hub_that_is_set_up_wrongly_ends_with_2_and_advice(
 def test_the_exit_status_tells_whether_something_failed(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], failed: bool, status: int
 ) -> None:
-    def serve(self: HubServer) -> None:
+    def serve(self: HubServer, sockets: object) -> None:
         assert self.greet is not None
         self._hub.failed = failed
 
@@ -117,10 +119,26 @@ def test_the_exit_status_tells_whether_something_failed(
     assert run(*arguments, HUB_DEV="1").exit_code == status
 
 
+def test_a_hub_that_may_choose_its_port_says_which_one_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def serve(self: HubServer, sockets: list[socket.socket]) -> None:
+        with sockets[0] as listening:
+            port = listening.getsockname()[1]
+            assert isinstance(self._hub, Hub)
+            assert f":{port}/admin" in demo.instructions(self._hub)
+            with socket.create_connection(("127.0.0.1", port)):
+                pass
+
+    monkeypatch.setattr(HubServer, "run", serve)
+    result = run("serve", HUB_DEV="1", HUB_PORT="0")
+    assert result.exit_code == 0, result.exception
+
+
 def test_a_hub_of_production_has_no_demonstration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def serve(self: HubServer) -> None:
+    def serve(self: HubServer, sockets: object) -> None:
         assert self.greet is None
 
     monkeypatch.setattr(HubServer, "run", serve)
