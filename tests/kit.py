@@ -276,7 +276,7 @@ class HubProcess(Address):
 
     async def ready(self) -> Self:
         """Wait until it serves, and its demonstration case is there."""
-        async with httpx2.AsyncClient() as client, asyncio.timeout(3 * WITHIN):
+        async with httpx2.AsyncClient() as client, asyncio.timeout(6 * WITHIN):
             while True:
                 assert self.process.poll() is None, self.log
                 with contextlib.suppress(httpx2.TransportError):

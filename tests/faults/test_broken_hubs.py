@@ -15,7 +15,7 @@ SPARE_S = 0.5
 """PostgreSQL ends such a transaction after 1.5 s, and who waits for it is told after 2."""
 
 
-async def test_hubs_that_are_killed_lose_and_double_nothing(
+async def test_hubs_that_are_killed_or_replaced_lose_and_double_nothing(
     tmp_path: Path, postgres: Postgres
 ) -> None:
     async with world(tmp_path, 1, postgres) as made:
@@ -25,12 +25,6 @@ async def test_hubs_that_are_killed_lose_and_double_nothing(
             await made.flow(20)
             await made.restart(place)
             await made.flow(20)
-
-
-async def test_hubs_that_are_replaced_one_by_one_lose_and_double_nothing(
-    tmp_path: Path, postgres: Postgres
-) -> None:
-    async with world(tmp_path, 2, postgres) as made:
         for place in made.places:
             assert await place.process.terminate() == 0
             place.reachable = False

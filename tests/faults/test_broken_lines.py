@@ -13,7 +13,7 @@ async def test_bad_lines_of_people_lose_and_double_nothing(
         for _ in range(8):
             made.rng.choice(made.places).clients.cut()
             await made.flow(10)
-        for seconds in (0.5, 5):
+        for seconds in (0.5, 3.5):
             # In time what was swallowed arrives, or it never does.
             for end in ("recover", "heal"):
                 place = made.rng.choice(made.places)

@@ -32,10 +32,12 @@ async def test_redis_that_dies_hangs_up_or_forgets_costs_only_time(
             await made.pass_by(seconds)
             made.valkey.start()
             await made.flow(20)
-        for _ in range(4):
+        for _ in range(3):
             for command in ("CLIENT KILL TYPE pubsub", "FLUSHALL"):
                 made.valkey.ask(*command.split())
                 await made.flow(10)
+            made.rng.choice(made.places).redis.cut()
+            await made.flow(10)
         ended = time.monotonic()
     check(made, began, ended)
 
@@ -48,23 +50,11 @@ async def test_redis_that_falls_silent_costs_only_time(tmp_path: Path, postgres:
             await made.pass_by(seconds)
             made.valkey.thaw()
             await made.flow(20)
-        ended = time.monotonic()
-    check(made, began, ended)
-
-
-async def test_a_hub_that_cannot_reach_redis_goes_on_with_what_the_log_has(
-    tmp_path: Path, postgres: Postgres
-) -> None:
-    async with world(tmp_path, 7, postgres) as made:
-        began = time.monotonic()
-        for _ in range(3):
-            made.rng.choice(made.places).redis.cut()
-            await made.flow(10)
-        for end in ("recover", "heal"):
-            for place in made.places:
-                place.redis.black_hole()
-                await made.pass_by(2.5)
-                getattr(place.redis, end)()
-                await made.flow(10)
+        # For one hub alone: what it was told arrives at last, or never does.
+        for place, end in zip(made.places, ("recover", "heal"), strict=True):
+            place.redis.black_hole()
+            await made.pass_by(3)
+            getattr(place.redis, end)()
+            await made.flow(20)
         ended = time.monotonic()
     check(made, began, ended)
