@@ -263,6 +263,7 @@ class HubProcess(Address):
             "HUB_AI_MODEL": "off",
             "HUB_FLAG_COORDINATOR_ENABLED": "1",
             "HUB_ALLOW_UNSAFE_POSTGRES": "1",  # see tests/servers.py
+            "COVERAGE_PROCESS_CONFIG": "",  # a killed process could not tell what it has counted
             **self._environment,
         }
         with (self._folder / "hub.log").open("ab") as log:
