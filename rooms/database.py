@@ -151,6 +151,8 @@ class PostgresDatabase(Database):
         return await self._transact(self._writer, work)
 
     async def close(self) -> None:
+        # A goodbye would be waited for, from a server that is silent without end.
+        self._end_idle()
         await self._readers.dispose()
         await self._writer.dispose()
 
@@ -173,8 +175,12 @@ class PostgresDatabase(Database):
 
         To cancel what is done with it would be to ask the server, and to wait for its answer.
         """
-        for each in (connection, *self._idle):
-            each.terminate()
+        connection.terminate()
+        self._end_idle()
+
+    def _end_idle(self) -> None:
+        for connection in self._idle:
+            connection.terminate()
 
 
 @contextmanager

@@ -301,6 +301,15 @@ async def test_a_server_that_falls_silent_is_given_up_in_time_and_missed_once(
                 assert await database.write(execute("SELECT 1")) == [(1,)]
 
 
+async def test_nobody_waits_for_the_goodbye_of_a_silent_server(postgres: Postgres) -> None:
+    async with TcpProxy(postgres.socket) as line:
+        database = open_database(f"postgresql://postgres@127.0.0.1:{line.port}/postgres")
+        await asyncio.gather(*(do(execute("SELECT 1")) for do in (database.read, database.write)))
+        line.black_hole()
+        async with asyncio.timeout(WITHIN):
+            await database.close()
+
+
 async def test_a_server_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
     async with opened(f"postgresql://postgres@/hub?host={tmp_path}") as database:
         with pytest.raises(Unavailable):

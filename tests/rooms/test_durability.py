@@ -49,7 +49,7 @@ async def shown(url: str, name: str) -> Any:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("idle_in_transaction_session_timeout", "1500ms"), ("statement_timeout", "4s")],
+    [("idle_in_transaction_session_timeout", "1500ms"), ("statement_timeout", "2250ms")],
 )
 async def test_the_sessions_of_the_hub_hold_nobody_up(
     postgres_url: str, name: str, value: str
