@@ -212,7 +212,7 @@ class Stream:
         """The staff head up to which it is known which answers have begun."""
         self._ai_fence = 0
         """The fence of the newest takeover; what an older run says is not shown."""
-        self._fence = 0
+        self.fence = 0
         """The fence of the newest change of control that live readers were told of."""
         self._early = False
         """An answer has begun after a change of control that they were not told of yet."""
@@ -253,7 +253,7 @@ class Stream:
         if self._position is None:
             self._position = head
             self._known = state.staff.seq
-            self._fence = state.fence
+            self.fence = state.fence
             self._run = state.run
             if self._missed:
                 self._ask()
@@ -379,7 +379,7 @@ class Stream:
 
     def _is_early(self, fence: int) -> bool:
         """Tell whether live readers do not know yet that the AI may answer again."""
-        if fence <= self._fence:
+        if fence <= self.fence:
             return False
         self._early = True
         self._ask()
@@ -417,7 +417,7 @@ class Stream:
     def _catch_up_with(self, shown: Run | None, run: Run) -> None:
         """Show what the log has of an answer, if that is more than what was shown."""
         now = self._run
-        if run.fence > self._fence:
+        if run.fence > self.fence:
             self._early = True
             return
         if run.id in self._over:
@@ -485,9 +485,9 @@ class Stream:
                 pass
 
     def _change_hands(self, change: dict[str, Any]) -> None:
-        self._fence = change["fence"]
+        self.fence = change["fence"]
         if change["control"] == Control.HUMAN:
-            self._ai_fence = max(self._ai_fence, self._fence)
+            self._ai_fence = max(self._ai_fence, self.fence)
             self._run, self._hushed = self._run or self._hushed, None
             self._end_unheard()
         if self._early:
@@ -575,6 +575,16 @@ class Feed:
     def head(self, audience: Audience) -> Cursor:
         """Give the last event that live readers of this audience have."""
         return self._streams[audience].position
+
+    @property
+    def fence(self) -> int:
+        """The fence of the newest change of control that any live readers were told of."""
+        return max((stream.fence for stream in self._streams.values()), default=0)
+
+    def knows(self, fence: int) -> bool:
+        """Tell whether live readers of the patient's view, if any, know of a change of control."""
+        stream = self._streams.get(Audience.PATIENT)
+        return stream is None or stream.fence >= fence
 
     def positions(self) -> dict[Audience, Cursor]:
         return {name: stream.position for name, stream in self._streams.items() if stream.placed}
