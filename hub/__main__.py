@@ -26,6 +26,7 @@ from hub.settings import Settings
 from hub.tail import follow
 from hub.telemetry import configure_logs
 from hub.why import lines
+from rooms.clock import clock_of
 from rooms.database import ANSWER_S, Database, open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable, bottom
@@ -120,13 +121,13 @@ def revoke(subject: str, session: bool, tenant: str) -> None:
     settings = _settings()
     configure_logs("warning")
     about = About.SESSION if session else About.USER
-    _ask(
-        settings,
-        lambda database: Revocations(database, now=utc_now).revoke(
-            hub_itself(tenant), about, subject
-        ),
-        status=1,
-    )
+
+    async def work(database: Database) -> None:
+        # The clock of an operator's machine would revoke too little, or too much.
+        now = await clock_of(database, utc_now, time.monotonic)
+        await Revocations(database, now=now).revoke(hub_itself(tenant), about, subject)
+
+    _ask(settings, work, status=1)
     what = "All tokens of this session" if session else "The tokens of this user until now"
     click.echo(f"{what} are revoked.")
 

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from rooms.database import Database
+from rooms.database import Database, PostgresDatabase
 from rooms.errors import Unavailable
 
 logger = structlog.get_logger()
@@ -79,6 +79,22 @@ class SharedClock:
         if differs and not self._told:
             logger.warning("clock_differs", seconds=round(self.skew, 3))
         self._told = differs
+
+
+async def clock_of(
+    database: Database, now: Callable[[], datetime], monotonic: Callable[[], float]
+) -> Callable[[], datetime]:
+    """Give the clock by which the processes of a database go; for SQLite it is their own.
+
+    Raises:
+        Unavailable: the database does not answer.
+
+    """
+    if not isinstance(database, PostgresDatabase):
+        return now
+    clock = SharedClock(database, now, monotonic)
+    await clock.look()
+    return clock
 
 
 def _time(connection: Connection) -> datetime:
