@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -124,29 +125,20 @@ class ConnectionManager:
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
         for connection in unsent:
-            try:
-                connection.flush()
-            except Exception:
-                logger.exception("socket_failed", conn=connection.id, case=connection.case)
-                connection.abort()
+            _contain(connection, connection.flush)
 
     def sweep(self) -> None:
         """Look at what is due on every socket."""
         self.tick = self.monotonic()
         for connection in list(self._all):
-            try:
-                connection.sweep()
-            except Exception:
-                # A fault with one socket must not end the sweep of all the others.
-                logger.exception("socket_failed", conn=connection.id, case=connection.case)
-                connection.abort()
+            _contain(connection, connection.sweep)
 
     def turn_out(self, must_go: Callable[[Principal], bool]) -> None:
         """Close the sockets of those who must go."""
+        reason = "Your token was revoked. Come back with a new one."
         for connection in list(self._all):
             if connection.principal is not None and must_go(connection.principal):
-                reason = "Your token was revoked. Come back with a new one."
-                connection.end(CloseCode.UNAUTHENTICATED, reason)
+                _contain(connection, partial(connection.end, CloseCode.UNAUTHENTICATED, reason))
 
     async def run(self, every: float) -> None:
         """Sweep every so many seconds until cancelled."""
@@ -170,3 +162,12 @@ class ConnectionManager:
     def send_away(self, connection: Connection) -> None:
         in_ms = int(self._random() * SPREAD_MS)
         connection.end(CloseCode.RESTART, "The hub restarts. Come back and resume.", in_ms)
+
+
+def _contain(connection: Connection, work: Callable[[], None]) -> None:
+    """Do something with a socket; a fault of it is not felt by the others."""
+    try:
+        work()
+    except Exception:
+        logger.exception("socket_failed", conn=connection.id, case=connection.case)
+        connection.abort()
