@@ -36,8 +36,7 @@ hub.main()
 """The command line on a machine whose clock is two hours late."""
 
 
-@pytest.mark.parametrize("by", ["sub", "sid"])
-@pytest.mark.parametrize("redis", [True, False])
+@pytest.mark.parametrize(("by", "redis"), [("sub", True), ("sid", False)])
 async def test_whoever_is_revoked_is_turned_out_at_both_processes_within_five_seconds(
     tmp_path: Path, postgres_url: str, by: str, redis: bool
 ) -> None:
