@@ -12,7 +12,13 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from rooms.database import Database, PostgresDatabase, SqliteDatabase, open_database
+from rooms.database import (
+    Database,
+    PostgresDatabase,
+    SqliteDatabase,
+    open_database,
+    parsed_url,
+)
 from rooms.errors import Unavailable
 from tests.rooms.kit import WITHIN
 from tests.servers import Postgres
@@ -61,6 +67,20 @@ def test_the_url_says_which_database(tmp_path: Path) -> None:
     for scheme in ("postgresql", "postgres", "postgresql+psycopg"):
         found = open_database(f"{scheme}://someone@localhost/hub")
         assert isinstance(found, PostgresDatabase)
+
+
+def test_tls_is_asked_for_as_hosts_of_databases_write_it() -> None:
+    read = parsed_url("postgresql://someone@host/hub?sslmode=require")
+    assert (read.drivername, dict(read.query)) == ("postgresql+asyncpg", {"ssl": "require"})
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secret@host:port/d", "postgresql//secret", "sqlite://secret.db"]
+)
+def test_a_url_that_cannot_be_meant_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="A database URL") as refused:
+        open_database(url)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_database_of_another_kind_is_refused() -> None:
