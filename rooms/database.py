@@ -43,6 +43,8 @@ PARAMETERS: Final = frozenset({"host", "port", "sslmode"})
 """What may stand behind the `?` of a PostgreSQL URL."""
 DATA_EXCEPTION: Final = "22"
 """The class of SQLSTATE codes for values that PostgreSQL cannot store."""
+READ_ONLY: Final = "25006"
+"""The SQLSTATE of a server that takes no writes."""
 
 T = TypeVar("T")
 
@@ -180,7 +182,13 @@ class PostgresDatabase(Database):
     async def write(self, work: Callable[[Connection], T]) -> T:
         with unavailable():
             async with asyncio.timeout(self._answer), self._writer.begin() as connection:
-                return await connection.run_sync(work)
+                try:
+                    return await connection.run_sync(work)
+                except DBAPIError as error:
+                    if _sqlstate(error) == READ_ONLY:
+                        # A failover may have left it at the old primary, alive: look for the new.
+                        await connection.invalidate(error)
+                    raise
 
     async def close(self) -> None:
         await self._readers.dispose()
@@ -203,8 +211,11 @@ def unavailable() -> Iterator[None]:
 
 def _is_about_values(error: DBAPIError) -> bool:
     """Tell whether the database works, but refuses what it was given, and will on every try."""
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return isinstance(error, IntegrityError) or sqlstate.startswith(DATA_EXCEPTION)
+    return isinstance(error, IntegrityError) or _sqlstate(error).startswith(DATA_EXCEPTION)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Connection, text
@@ -294,6 +295,24 @@ async def test_connections_that_a_restart_has_broken_are_replaced(
         await database.write(add(2))
         for found in await asyncio.gather(*(database.read(execute(IDS)) for _ in range(8))):
             assert ("p2",) in found
+
+
+async def test_a_connection_to_a_server_that_only_reads_is_given_up(
+    postgres: Postgres, postgres_url: str
+) -> None:
+    name = urlsplit(postgres_url).path[1:]
+    async with opened(postgres_url) as database:
+        await database.create()
+        # Each connection keeps what it found: the server goes on, and the primary is elsewhere.
+        await postgres.ask(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
+        await postgres.ask(f"SELECT pg_terminate_backend(pid) {sessions}")
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await database.write(add(1))
+        await postgres.ask(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await database.write(add(1))
+        assert await database.read(execute(IDS)) == [("p1",)]
 
 
 async def test_a_server_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
