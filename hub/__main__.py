@@ -26,8 +26,8 @@ from hub.settings import Settings
 from hub.tail import follow
 from hub.telemetry import configure_logs
 from hub.why import lines
-from rooms.clock import clock_of
-from rooms.database import ANSWER_S, Database, open_database
+from rooms.clock import SharedClock
+from rooms.database import ANSWER_S, Database, PostgresDatabase, open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable, bottom
 from rooms.revocations import About, Revocations
@@ -123,11 +123,13 @@ def revoke(subject: str, session: bool, tenant: str) -> None:
     about = About.SESSION if session else About.USER
 
     async def work(database: Database) -> None:
-        # The clock of an operator's machine would revoke too little, or too much.
-        now = await clock_of(database, utc_now, time.monotonic)
-        await Revocations(database, now=now).revoke(hub_itself(tenant), about, subject)
+        clock = SharedClock(database, utc_now, time.monotonic)
+        if isinstance(database, PostgresDatabase):
+            await clock.look()
+        await Revocations(database, now=clock).revoke(hub_itself(tenant), about, subject)
 
-    _ask(settings, work, status=1)
+    with _advice():
+        _ask(settings, work, status=1)
     what = "All tokens of this session" if session else "The tokens of this user until now"
     click.echo(f"{what} are revoked.")
 

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from rooms.database import Database, PostgresDatabase
+from rooms.database import Database
 from rooms.errors import Unavailable
 
 logger = structlog.get_logger()
@@ -54,12 +54,11 @@ class SharedClock:
             Unavailable: it does not answer.
 
         """
-        before = self._monotonic()
-        at = await self._database.read(_time)
-        after = self._monotonic()
+        at, before, after = await self._database.read(self._ask)
         if self._known is not None and after - before > PROMPT:
             return
-        # The answer was right somewhere between the question and its arrival.
+        # The answer was right somewhere between the question and its arrival. To be connected, and
+        # to come to one's turn, may have taken seconds, and is no part of that.
         self._known = at, (before + after) / 2
         self.skew = (self._now() - self()).total_seconds()
         self._tell()
@@ -74,29 +73,14 @@ class SharedClock:
                 # The monotonic clock is good enough for as long as that lasts.
                 continue
 
+    def _ask(self, connection: Connection) -> tuple[datetime, float, float]:
+        """Give the time, and what the monotonic clock said before the question and after it."""
+        before = self._monotonic()
+        at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return at.astimezone(UTC), before, self._monotonic()
+
     def _tell(self) -> None:
         differs = abs(self.skew) > SKEW
         if differs and not self._told:
             logger.warning("clock_differs", seconds=round(self.skew, 3))
         self._told = differs
-
-
-async def clock_of(
-    database: Database, now: Callable[[], datetime], monotonic: Callable[[], float]
-) -> Callable[[], datetime]:
-    """Give the clock by which the processes of a database go; for SQLite it is their own.
-
-    Raises:
-        Unavailable: the database does not answer.
-
-    """
-    if not isinstance(database, PostgresDatabase):
-        return now
-    clock = SharedClock(database, now, monotonic)
-    await clock.look()
-    return clock
-
-
-def _time(connection: Connection) -> datetime:
-    at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-    return at.astimezone(UTC)
