@@ -181,8 +181,6 @@ class WhyApi:
         if by.role not in (Role.SERVICE, Role.SUPERVISOR):
             raise Rejected(Code.FORBIDDEN, "Only supervisors and back ends may do this.")
         case = read_query(request, WhyQuery).case
-        # All processes have to answer.
-        self._endpoints.throttle(by)
         event = await self._rooms.whereabouts(by.tenant, request.path_params["event"], case)
         if event is None:
             raise Rejected(Code.NOT_FOUND, "There is no such event.")

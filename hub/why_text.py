@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from auth.principal import Role
 from hub.why import Came, Verdict, Why, WhyEvent, WhyProcess, WhyStream, WhyVisit
+from rooms.events import Audience
 from rooms.visits import Way
 
 IN_ALL: Final[dict[Verdict, str]] = {
@@ -30,11 +31,12 @@ SAID: Final[dict[Verdict, str]] = {
 }
 BY: Final[dict[Came, str]] = {
     "hint": "by its hint, in order",
-    "log": "from the log: its hint was late or lost",
-    "before": "it was there before the readers",
+    "log": "from the log, its hint being late or lost",
+    "before": "before these readers came",
     "missing": "NOT yet",
-    "hidden": "not for this audience",
+    "hidden": "not, and is not to",
 }
+VIEWS: Final[dict[Audience, str]] = {Audience.PATIENT: "patients", Audience.STAFF: "staff"}
 NAMES: Final[dict[Way, str]] = {
     Way.WEBSOCKET: "WebSocket",
     Way.STREAM: "SSE stream",
@@ -46,14 +48,14 @@ NAMES: Final[dict[Way, str]] = {
 
 def lines(why: Why) -> list[str]:
     """Write the answer for a terminal."""
-    found = [*_event(why.event), *(line for each in why.processes for line in _process(each))]
+    since = why.event.at
+    found = [*_event(why.event)]
+    found += [line for process in why.processes for line in _process(process, since)]
     if why.silent:
-        found.append(
-            f"  SILENT: {why.silent} were asked and did not answer; who is there is not known"
-        )
+        found.append(f"  SILENT processes: {why.silent}; who reads the case there is not known")
     found += [f"  {why.problem}"] if why.problem else []
     for _, visits in groupby(why.visits, lambda visit: (visit.user, visit.role)):
-        found += _person([*visits])
+        found += _person([*visits], since)
     patients = any(visit.role == Role.PATIENT for visit in why.visits)
     if not patients and why.event.patient_seq is not None:
         found.append("  No patient was in the case within two hours, as far as is known.")
@@ -65,53 +67,61 @@ def _event(event: WhyEvent) -> Iterable[str]:
     seq = "hidden from patients" if patient is None else f"{patient} for patients"
     by = f"{event.actor['type']} {event.actor['id'] or ''}".rstrip()
     yield f"{event.id}: {event.kind} by {by}, in {event.case}"
-    yield f"  committed {_time(event.at)} UTC as {event.staff_seq} for staff, {seq}"
+    day = event.at.astimezone(UTC).date()
+    yield f"  committed {day} {_time(event.at)} UTC as {event.staff_seq} for staff, {seq}"
     for task in event.tasks:
-        yield f"  the case still waits for {_task(task)}"
+        yield f"  the case still waits for {_task(task, event.at)}"
 
 
-def _task(task: dict[str, Any]) -> str:
-    due = _time(datetime.fromisoformat(task["due"]))
+def _task(task: dict[str, Any], since: datetime) -> str:
+    due = _time(datetime.fromisoformat(task["due"]), since)
     state = "DEAD" if task["dead"] else f"due {due}"
     return f"{task['kind']} {task['id']}: {state}, attempt {task['attempts']}"
 
 
-def _process(process: WhyProcess) -> Iterable[str]:
+def _process(process: WhyProcess, since: datetime) -> Iterable[str]:
     streams = "; ".join(_stream(stream) for stream in process.streams)
-    yield f"  process {process.process}: {streams or 'nobody reads the case here'}"
+    yield f"  process {process.process}: {streams or 'nobody reads the case there'}"
     if not process.connected:
         yield "    NOT connected to Redis: reads the log every 5 s"
     if process.hints_lost:
-        yield f"    could not give {process.hints_lost} hints to the others since its start"
-    if process.gap_at is not None:
-        yield f"    may have missed hints until {_time(process.gap_at)}, and read the log then"
+        yield f"    hints that it could not give to others since its start: {process.hints_lost}"
+    if process.gap_at is not None and process.gap_at >= since:
+        gap = _time(process.gap_at, since)
+        yield f"    may have missed hints until {gap}, and read the log then"
     if process.omitted:
         yield f"    {process.omitted} older visits are not shown"
 
 
 def _stream(stream: WhyStream) -> str:
-    return f"{stream.audience} {BY[stream.came]} (now at {stream.position})"
+    view = f"the view of {VIEWS[stream.audience]} stands at {stream.position}"
+    return f"{view}, got it {BY[stream.came]}"
 
 
-def _person(visits: Sequence[WhyVisit]) -> Iterable[str]:
+def _person(visits: Sequence[WhyVisit], since: datetime) -> Iterable[str]:
     verdicts = {visit.verdict for visit in visits}
     best = next(verdict for verdict in IN_ALL if verdict in verdicts)
     yield f"  {visits[0].role} {visits[0].user} {IN_ALL[best]}"
     for visit in visits:
-        yield f"    {SAID[visit.verdict]}: {_visit(visit)}"
+        yield f"    {SAID[visit.verdict]}: {_visit(visit, since)}"
 
 
-def _visit(visit: WhyVisit) -> str:
-    given = f"from {visit.start + 1}, written {visit.written}"
+def _visit(visit: WhyVisit, since: datetime) -> str:
+    given = f"given {visit.start + 1} to {visit.written}"
+    if visit.written == visit.start:
+        given = f"given nothing after {visit.start}"
     if visit.applied is not None and visit.applied_at is not None:
-        given += f", confirmed {visit.applied} at {_time(visit.applied_at)}"
+        given += f", confirmed {visit.applied} at {_time(visit.applied_at, since)}"
+    entered = _time(visit.entered, since)
     if visit.way is Way.POLLING:
-        return f"polling at {visit.process}, the last time {_time(visit.entered)}, {given}"
-    end = "" if visit.left is None else f" to {_time(visit.left)}"
+        return f"polling at {visit.process}, the last time {entered}, {given}"
+    end = "until now" if visit.left is None else f"to {_time(visit.left, since)}"
     code = "" if visit.code is None else f" (closed with {visit.code})"
-    way = f"{NAMES[visit.way]} {visit.conn} at {visit.process}"
-    return f"{way}, {_time(visit.entered)}{end or ' until now'}{code}, {given}"
+    return f"{NAMES[visit.way]} {visit.conn} at {visit.process}, {entered} {end}{code}, {given}"
 
 
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:23]
+def _time(at: datetime, since: datetime | None = None) -> str:
+    """Give the time of the day, and the day if it is another one."""
+    utc = at.astimezone(UTC)
+    other = since is not None and utc.date() != since.astimezone(UTC).date()
+    return f"{utc:%Y-%m-%d %H:%M:%S.%f}"[0 if other else 11 : 23]

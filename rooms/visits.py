@@ -116,7 +116,7 @@ class Visits:
         visit.left, visit.code = self._now(), code
         visit.reached, visit.subscription = visit.written, None
         self._ended.append(visit)
-        while self._is_old(self._ended[0]):
+        while self._ended and self._is_old(self._ended[0]):
             self._ended.popleft()
 
     def poll(

@@ -16,8 +16,9 @@ from rooms.rows import table_of
 from rooms.tables import CaseRow, EventRow, TaskRow
 
 EVENTS: Final = 20_000
-"""Most events that one transaction looks at, unless one case has more."""
-CASES: Final = 1_000
+"""Most events that the first transaction looks at, unless one case has more; the next, 4 times."""
+MOST_EVENTS: Final = 500_000
+CASES: Final = 10_000
 """Most cases of which."""
 SEARCH_S: Final = 4.0
 """Seconds in which an event is looked for in all cases of its tenant."""
@@ -81,11 +82,11 @@ def _cases(connection: Connection, tenant: str) -> list[tuple[str, int]]:
 
 def _portions(cases: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
     portion: list[str] = []
-    size = 0
+    size, most = 0, EVENTS
     for case, events in cases:
-        if portion and (size + events > EVENTS or len(portion) == CASES):
+        if portion and (size + events > most or len(portion) == CASES):
             yield portion
-            portion, size = [], 0
+            portion, size, most = [], 0, min(4 * most, MOST_EVENTS)
         portion.append(case)
         size += events
     if portion:
