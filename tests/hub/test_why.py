@@ -44,6 +44,10 @@ async def verdicts(hub: RunningHub, event: str) -> list[tuple[str, str]]:
     return [(visit["user"], visit["verdict"]) for visit in (await ask(hub, event))["visits"]]
 
 
+async def ways(hub: RunningHub, event: str) -> dict[str, str]:
+    return {visit["way"]: visit["verdict"] for visit in (await ask(hub, event))["visits"]}
+
+
 async def until(hub: RunningHub, event: str, expected: list[tuple[str, str]]) -> None:
     async with asyncio.timeout(WITHIN):
         while await verdicts(hub, event) != expected:  # noqa: ASYNC110 - what other people do
@@ -123,8 +127,13 @@ async def test_it_tells_what_was_written_to_streams_and_with_what_they_came_back
         ):
             hello = await say(hub, "Hello")
             note = await say(hub, "psst", "notes")
-            ways = {visit["way"]: visit["verdict"] for visit in (await ask(hub, hello))["visits"]}
-            assert ways == {"stream": "written", "messages": "written", "answers": "hidden"}
+            async with hub.rest(PRIYA) as rest:
+                active = await rest.post(f"cases/{CASE}/status", json={"status": "active"})
+            found = [await ways(hub, event) for event in (hello, active.json()["id"])]
+            assert found == [
+                {"stream": "written", "messages": "written", "answers": "hidden"},
+                {"stream": "written", "messages": "hidden", "answers": "hidden"},
+            ]
             assert {verdict for _, verdict in await verdicts(hub, note)} == {"hidden"}
         await until(hub, await say(hub, "Are you there?"), [("user_maria", "left")] * 2 + HIDDEN)
         async with hub.rest(MARIA) as rest:
@@ -145,13 +154,14 @@ async def test_it_tells_what_was_written_to_a_stream_of_answers(tmp_path: Path) 
         asked = await model.next()
         asked.say("A pass")
         asked.end("port.")
-        ways = []
+        found = []
         for _ in ("Hello", "A passport."):
             event = await maria.expect("event", kind="message")
-            visits = (await ask(hub, event["id"]))["visits"]
-            ways.append({visit["way"]: visit["verdict"] for visit in visits})
-    assert [each["answers"] for each in ways] == ["hidden", "written"]
-    assert [each["websocket"] for each in ways] == ["written", "written"]
+            found.append(await ways(hub, event["id"]))
+    assert found == [
+        {"answers": "hidden", "websocket": "written"},
+        {"answers": "written", "websocket": "written"},
+    ]
 
 
 async def test_what_comes_after_a_stream_was_ended_does_not_count_as_written(
@@ -293,7 +303,8 @@ async def test_an_answer_that_cannot_be_understood_is_as_good_as_none(tmp_path: 
                 while not (broker.connected and hub.hub.broker.connected):  # type: ignore[union-attr]  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
             event = await say(hub, "Hello")
-            for answer in ("", "{", "[]", '{"process":"x"}', "x" * 2_000_000):
+            large = hub.hub.why.report(CASE).model_dump_json() + " " * 2_000_000
+            for answer in ("", "{", "[]", '{"process":"x"}', large):
                 broker.tell = {CASE: answer}.__getitem__
                 why = await ask(hub, event)
                 assert (len(why["processes"]), why["silent"], why["problem"]) == (1, 1, None)

@@ -137,7 +137,7 @@ async def test_questions_that_are_none_raise_nothing_and_are_not_answered(
         "{}",
         json.dumps({**good, "case": ["case-1"]}),
         json.dumps({**good, "case": ""}),
-        json.dumps({**good, "case": "c" * 5_000}),
+        json.dumps({**good, "process": "p" * 5_000}),
         json.dumps({**good, "reply": "hub:patient"}),
     ]
     async with two(valkey) as (a, b):
