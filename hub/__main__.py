@@ -27,7 +27,8 @@ from hub.tail import follow
 from hub.telemetry import configure_logs
 from hub.why import Why
 from hub.why_text import lines
-from rooms.database import ANSWER_S, Database, open_database
+from rooms.clock import SharedClock
+from rooms.database import ANSWER_S, Database, PostgresDatabase, open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable, bottom
 from rooms.revocations import About, Revocations
@@ -121,13 +122,15 @@ def revoke(subject: str, session: bool, tenant: str) -> None:
     settings = _settings()
     configure_logs("warning")
     about = About.SESSION if session else About.USER
-    _ask(
-        settings,
-        lambda database: Revocations(database, now=utc_now).revoke(
-            hub_itself(tenant), about, subject
-        ),
-        status=1,
-    )
+
+    async def work(database: Database) -> None:
+        clock = SharedClock(database, utc_now, time.monotonic)
+        if isinstance(database, PostgresDatabase):
+            await clock.look()
+        await Revocations(database, now=clock).revoke(hub_itself(tenant), about, subject)
+
+    with _advice():
+        _ask(settings, work, status=1)
     what = "All tokens of this session" if session else "The tokens of this user until now"
     click.echo(f"{what} are revoked.")
 
