@@ -12,7 +12,6 @@ import structlog
 from auth.principal import Principal
 from hub.close_codes import CloseCode
 from hub.connection import Connection
-from hub.visits import Visit, Visits, visit_of
 
 logger = structlog.get_logger()
 
@@ -44,7 +43,6 @@ class ConnectionManager:
         self._users: Counter[tuple[str, str]] = Counter()
         self._pending: Counter[str] = Counter()
         self._unsent: list[Connection] = []
-        self._visits = Visits()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -59,11 +57,6 @@ class ConnectionManager:
     def of_case(self, case: str) -> set[Connection]:
         """Give the sockets that have entered a case."""
         return self._rooms.get(case, set())
-
-    def visits(self, case: str) -> list[Visit]:
-        """Give who is in a case, and who was there not long ago."""
-        here = [visit_of(connection, None) for connection in self.of_case(case)]
-        return [*self._visits.of_case(case), *(visit for visit in here if visit is not None)]
 
     def knock(self, address: str) -> bool:
         """Count a socket that has not said who it is; False if its address has too many."""
@@ -90,7 +83,6 @@ class ConnectionManager:
             return False
         self._users[user] += 1
         connection.principal = by
-        connection.entered_at = self.now()
         if connection.case:
             self._rooms.setdefault(connection.case, set()).add(connection)
         return True
@@ -102,7 +94,6 @@ class ConnectionManager:
             self._empty.set()
         if connection.principal is None:
             return
-        self._visits.end(connection, self.now())
         user = (connection.principal.tenant, connection.principal.id)
         self._users[user] -= 1
         if self._users[user] <= 0:

@@ -18,6 +18,7 @@ takeover nobody is given a character of an answer that was begun before it.
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -34,6 +35,9 @@ logger = structlog.get_logger()
 
 OVER: Final = 16
 """Answers whose end a stream remembers; hints do not come later than that many answers."""
+
+REPAIRS: Final = 16
+"""Repairs that a stream remembers."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Start a task that somebody owns."""
@@ -150,6 +154,10 @@ class Subscription:
         return not self._full
 
     @property
+    def audience(self) -> Audience:
+        return self._stream.audience
+
+    @property
     def reached(self) -> Cursor:
         """The last event that its reader was handed."""
         return self._stream.position if self._stream.is_live(self) else self.position
@@ -183,6 +191,20 @@ class Subscription:
             if not self.write(record.encoded(self.reader.codec)):
                 return False
         return bool(records)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a stream has come, and in which way."""
+
+    audience: Audience
+    since: int
+    """The head when its first reader came: only what is after it is heard of."""
+    position: int
+    repairs: tuple[tuple[int, int], ...]
+    """The first and the last `seq` of what it last had to read from the log, hints being late or
+    lost; all else came by hints.
+    """
 
 
 class Stream:
@@ -219,6 +241,8 @@ class Stream:
         self._asking = False
         self._missed = False
         """Steps of an answer came before this stream had a place."""
+        self._since = 0
+        self._repairs: tuple[tuple[int, int], ...] = ()
 
     @property
     def placed(self) -> bool:
@@ -229,6 +253,10 @@ class Stream:
         """The last event that live readers were given."""
         assert self._position is not None  # noqa: S101 - `place` comes before it is asked for
         return self._position
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.audience, self._since, self.position.seq, self._repairs)
 
     @property
     def empty(self) -> bool:
@@ -252,6 +280,7 @@ class Stream:
             self._hushed, self._run = self._run, None
         if self._position is None:
             self._position = head
+            self._since = head.seq
             self._known = state.staff.seq
             self.fence = state.fence
             self._run = state.run
@@ -515,9 +544,11 @@ class Stream:
             while self.position.seq < self._newest:
                 heard = self._newest
                 records = await self.read(self.position)
+                before = self.position.seq
                 for record in records:
                     if record.previous == self.position:
                         self._deliver(record)
+                self._note_repair(before + 1, self.position.seq)
                 if not records and self._newest == heard:
                     # The log has less than was heard of. If it went back in time, an audit tells.
                     self._newest = self.position.seq
@@ -527,6 +558,13 @@ class Stream:
         finally:
             self._repairing = False
         self._nudge()
+
+    def _note_repair(self, first: int, last: int) -> None:
+        earlier = self._repairs
+        if earlier and earlier[-1][1] == first - 1:
+            earlier, first = earlier[:-1], earlier[-1][0]
+        if first <= last:
+            self._repairs = (*earlier[1 - REPAIRS :], (first, last))
 
     def _cut_those_ahead(self) -> None:
         """Cut the readers that stand where the log, as it is now, does not reach."""
@@ -588,6 +626,9 @@ class Feed:
 
     def positions(self) -> dict[Audience, Cursor]:
         return {name: stream.position for name, stream in self._streams.items() if stream.placed}
+
+    def standings(self) -> list[Standing]:
+        return [stream.standing for stream in self._streams.values() if stream.placed]
 
     def check(self, before: dict[Audience, Cursor], heads: dict[Audience, Cursor]) -> None:
         for audience, position in before.items():

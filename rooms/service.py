@@ -24,7 +24,7 @@ from rooms.database import Database
 from rooms.encoding import Record, Signal, to_json
 from rooms.errors import Code, Rejected, ResetReason, Unavailable, forbidden
 from rooms.events import Audience, Status
-from rooms.feed import Cut, Feed, Reader, Subscription, audit
+from rooms.feed import Cut, Feed, Reader, Standing, Subscription, audit
 from rooms.flags import Flags
 from rooms.log import Log, Receipt
 from rooms.presence import BEAT, GRACE, Presence, Present
@@ -34,6 +34,7 @@ from rooms.state import Alarm, Policy, RoomState, audience_of, may_enter
 from rooms.tasks import Tasks
 from rooms.timers import Timers
 from rooms.uploads import Uploads
+from rooms.visits import Visits
 from rooms.whereabouts import Whereabouts, whereabouts
 
 logger = structlog.get_logger()
@@ -153,6 +154,10 @@ class Rooms:
         self.presence = Presence(process, monotonic=monotonic, grace=grace, beat=beat)
         self.presence.changed = self._tell_presence
         self.presence.announce = lambda hint: broker.publish([hint])
+        self._now = now
+        self.visits = Visits(now)
+        self.gap_at: datetime | None = None
+        """When hints of others may have been missed, the last time."""
         self.flags = Flags(database, policy or Policy(), now=now)
         self.revocations = Revocations(database, now=now)
         self.uploads = Uploads(database, now=now, new_id=new_id)
@@ -321,6 +326,11 @@ class Rooms:
     def head(self, case: str, audience: Audience) -> Cursor:
         """Give the last event that the readers of a joined room have here."""
         return self._feeds[case].head(audience)
+
+    def standings(self, case: str) -> list[Standing]:
+        """Tell how far the readers of a case have come here; nothing if it has none."""
+        feed = self._feeds.get(case)
+        return [] if feed is None else feed.standings()
 
     async def page(
         self, case: str, audience: Audience, after: Cursor, limit: int, kind: str = ""
@@ -527,6 +537,7 @@ class Rooms:
 
     def hints_lost(self) -> None:
         """Ask the log and the other processes for what hints may have told in vain."""
+        self.gap_at = self._now()
         self.audit_soon()
         self.presence.call()
 
