@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from structlog.typing import EventDict
 
 from auth.claims import LEEWAY_S, MAX_LIFETIME_S
@@ -121,6 +121,17 @@ async def test_a_token_of_the_same_second_counts_as_an_older_one_and_nobody_is_t
     clock.time = NOW + SECOND
     process.revocations._enforce()
     assert process.turned_out == [PRIYA.id]
+
+
+async def test_what_only_a_newer_version_revokes_is_passed_over(database: Database) -> None:
+    row = {"tenant": PRIYA.tenant, "about": "device", "subject": PRIYA.id, "changed_by": SAM.id}
+    times = {"issued_before": NOW, "until": NOW + DAY, "changed_at": NOW}
+    await database.write(
+        lambda connection: connection.execute(insert(table_of(RevocationRow)), {**row, **times})
+    )
+    one = revocations(database)
+    await one.load()
+    assert not one.covers(bearing(PRIYA))
 
 
 @pytest.mark.parametrize("by", [MARIA, PRIYA, ASSISTANT])
