@@ -16,7 +16,9 @@ from hub.connection import Connection
 logger = structlog.get_logger()
 
 SPREAD_MS: Final = 2_000
-"""Over how long clients are asked to spread their return after a drain."""
+"""Over how long clients are asked to spread their return after a drain, at least."""
+SPREAD_EACH_MS: Final = 2
+"""And for each of them: it costs whoever takes them more than 1 ms of its core."""
 
 
 class ConnectionManager:
@@ -43,6 +45,7 @@ class ConnectionManager:
         self._users: Counter[tuple[str, str]] = Counter()
         self._pending: Counter[str] = Counter()
         self._unsent: list[Connection] = []
+        self._spread_ms = SPREAD_MS
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -140,6 +143,7 @@ class ConnectionManager:
     async def drain(self, within: float) -> None:
         """Let every socket go: those that are being served after their answer, `within` seconds."""
         self.draining = True
+        self._spread_ms = max(SPREAD_MS, SPREAD_EACH_MS * len(self._all))
         for connection in list(self._all):
             if not connection.busy:
                 self.send_away(connection)
@@ -151,7 +155,7 @@ class ConnectionManager:
                 self.send_away(connection)
 
     def send_away(self, connection: Connection) -> None:
-        in_ms = int(self._random() * SPREAD_MS)
+        in_ms = int(self._random() * self._spread_ms)
         connection.end(CloseCode.RESTART, "The hub restarts. Come back and resume.", in_ms)
 
 
