@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 TOOLS := tests/browser/node_modules/.package-lock.json
 
-.PHONY: help install run test browser check fmt schema lock bench clean
+.PHONY: help install run test cover browser check fmt schema lock bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ run: .venv/installed  ## start the hub on http://127.0.0.1:8000 with demonstrati
 	HUB_DEV=1 HUB_AUTH_WITHIN_S=120 HUB_FLAG_COORDINATOR_ENABLED=1 $(BIN)/python -m hub serve
 
 test: install  ## run all tests, side by side, against real servers
+	$(BIN)/python -m pytest
+
+cover: install  ## the same, and name the lines and branches that no test reaches
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 browser: install  ## pictures of the pages in light, dark, small and right-to-left: ./screenshots

@@ -27,7 +27,7 @@ from rooms.errors import Code, Rejected, Unavailable
 from rooms.events import Trigger
 from rooms.service import Rooms
 from rooms.state import Cause, RoomState
-from rooms.tasks import Claim
+from rooms.tasks import Claim, Later
 
 logger = structlog.get_logger()
 
@@ -130,6 +130,8 @@ class _Job:
     pieces: int = 0
     broken_off: bool = False
     """The process ends, and cannot wait for the rest."""
+    handed_over: bool = False
+    """The process ends, and another one writes it from its beginning."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -162,9 +164,13 @@ class Responder:
         """Let the answers in the making end, `within` so many seconds.
 
         Those that take longer are broken off where they are. Of which nothing was shown yet, those
-        are left to another process, which begins them anew.
+        are handed over to another process at once, which begins them anew.
         """
         jobs = list(self._jobs.values())
+        for job in jobs:
+            if not job.pieces and job.writing is not None and not job.cancelled_by:
+                job.handed_over = True
+                job.writing.cancel()
         await _all_ended(jobs, within)
         shown = [job for job in jobs if job.pieces and not job.ended.is_set()]
         for job in shown:
@@ -234,6 +240,8 @@ class Responder:
             if job.broken_off:
                 await self._break_off(job, shown=True)
                 return "abandoned"
+            if job.handed_over:
+                raise Later from None
             if not job.cancelled_by:
                 job.writing.cancel()
                 raise

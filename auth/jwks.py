@@ -75,7 +75,9 @@ class JwksKeys:
         if found is not None:
             return found
         if self._is_cold():
-            raise KeysUnavailable(f"no key set from {self._url}: {self._failure}")
+            # Of the address no more than this: who writes a secret into it has it in no log.
+            host = httpx2.URL(self._url).host
+            raise KeysUnavailable(f"no key set from {host}: {self._failure}")
         raise Unauthenticated("no such key")
 
     def _find(self, kid: str | None, algorithm: str) -> PublicKey | None:

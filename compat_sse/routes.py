@@ -26,6 +26,7 @@ from rooms.cursor import Cursor, parse_cursor
 from rooms.errors import Malformed, ResetReason
 from rooms.events import Audience
 from rooms.service import Joined, Rooms
+from rooms.visits import Way
 
 PREFIXES: Final = ("/api/v1", "")
 RETRY_MS: Final = 2_000
@@ -149,8 +150,10 @@ class SseRoutes:
         outbox.write(opening(dialect, self._names, joined, reset or joined.reset, self._retry()))
         outbox.greet = partial(self._greeting, dialect, joined)
         outbox.draft = partial(dialect.draft, joined.state.case)
-        self._arrive(joined.state.case, by, cleanup, whole=dialect is self._feed)
-        return await self._start(outbox, joined, by, cleanup)
+        whole = dialect is self._feed
+        self._arrive(joined.state.case, by, cleanup, whole=whole)
+        way = Way.STREAM if whole else Way.MESSAGES
+        return await self._start(outbox, joined, by, way, cleanup)
 
     async def _begin_chat(self, request: Request, by: Principal, cleanup: ExitStack) -> ASGIApp:
         outbox = ChatOutbox(self._chat, request.path_params["case"], self._rooms.log)
@@ -160,7 +163,7 @@ class SseRoutes:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
         outbox.write(encode_retry(self._retry()))
         self._arrive(joined.state.case, by, cleanup, whole=False)
-        return await self._start(outbox, joined, by, cleanup)
+        return await self._start(outbox, joined, by, Way.ANSWERS, cleanup)
 
     async def _join(
         self,
@@ -176,7 +179,7 @@ class SseRoutes:
         return joined
 
     async def _start(
-        self, outbox: Outbox, joined: Joined, by: Principal, cleanup: ExitStack
+        self, outbox: Outbox, joined: Joined, by: Principal, way: Way, cleanup: ExitStack
     ) -> EventStream:
         """Begin the replay before the response begins, so that a failure has a status."""
         await joined.subscription.start(joined.start)
@@ -193,6 +196,16 @@ class SseRoutes:
         )
         self._open[stream] = by
         owned.callback(self._open.pop, stream)
+        visit = self._rooms.visits.begin(
+            self._new_id("c"),
+            joined.state.case,
+            by,
+            way,
+            joined.subscription,
+            joined.start.seq,
+            resumed=joined.resumed,
+        )
+        owned.callback(self._rooms.visits.end, visit)
         return stream
 
     def _retry(self) -> int:

@@ -182,7 +182,7 @@ class EventStream:
 
     def end(self, within: float) -> None:
         """End the stream; a peer that does not take what is being sent is dropped `within`."""
-        self._outbox.end()
+        self._take_no_more()
         self._stall = min(self._stall, within)
         if self._sending is not None and not self._sending.expired():
             self._sending.reschedule(asyncio.get_running_loop().time() + self._stall)
@@ -219,7 +219,7 @@ class EventStream:
             async with asyncio.timeout_at(min(loop.time() + self._heartbeat, self._until)):
                 await self._outbox.filled()
         if loop.time() >= self._until:
-            self._outbox.end()
+            self._take_no_more()
         data = self._outbox.take()
         return data if data or self._outbox.ended else PING
 
@@ -233,7 +233,12 @@ class EventStream:
     async def _listen(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self._take_no_more()
+
+    def _take_no_more(self) -> None:
         self._outbox.end()
+        # What comes from now on must not count as written.
+        self._subscription.close()
 
 
 def _limit_buffer(transport: asyncio.Transport | None, high: int | None) -> None:

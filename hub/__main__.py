@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
+from urllib.parse import quote
 
 import click
 import httpx2
@@ -26,8 +26,10 @@ from hub.server import HubServer, server_config
 from hub.settings import Settings
 from hub.tail import follow
 from hub.telemetry import configure_logs
-from hub.why import lines
-from rooms.database import ANSWER_S, Database, open_database
+from hub.why import Why
+from hub.why_text import lines
+from rooms.clock import SharedClock
+from rooms.database import ANSWER_S, Database, PostgresDatabase, open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable, bottom
 from rooms.revocations import About, Revocations
@@ -127,13 +129,15 @@ def revoke(subject: str, session: bool, tenant: str) -> None:
     settings = _settings()
     configure_logs("warning")
     about = About.SESSION if session else About.USER
-    _ask(
-        settings,
-        lambda database: Revocations(database, now=utc_now).revoke(
-            hub_itself(tenant), about, subject
-        ),
-        status=1,
-    )
+
+    async def work(database: Database) -> None:
+        clock = SharedClock(database, utc_now, time.monotonic)
+        if isinstance(database, PostgresDatabase):
+            await clock.look()
+        await Revocations(database, now=clock).revoke(hub_itself(tenant), about, subject)
+
+    with _advice():
+        _ask(settings, work, status=1)
     what = "All tokens of this session" if session else "The tokens of this user until now"
     click.echo(f"{what} are revoked.")
 
@@ -157,7 +161,7 @@ def tail(case: str, after: str | None, bearer: str | None, url: str | None) -> N
 
 @main.command()
 @click.argument("event")
-@click.option("--case", help="The case of the event; spares a look at every event.")
+@click.option("--case", help="The case of the event; spares a look at all of the tenant.")
 @click.option("--tenant", default=demo.TENANT, show_default=True)
 @click.option("--token", "bearer", envvar="HUB_TOKEN", help="Default: HUB_SERVICE_TOKEN.")
 @click.option("--url", default=None, help="Any process; it asks the others. Default: this one.")
@@ -169,18 +173,20 @@ def why(event: str, case: str | None, tenant: str, bearer: str | None, url: str 
         bearer = secret.get_secret_value()
     if bearer is None:
         _end("Set HUB_SERVICE_TOKEN as the hub has it, or give --token of a supervisor.", 2)
+    base = url or f"http://{settings.host}:{settings.port}"
     try:
         answer = httpx2.get(
-            f"{url or f'http://{settings.host}:{settings.port}'}/api/v1/events/{event}/why",
+            f"{base.rstrip('/')}/api/v1/events/{quote(event, safe='')}/why",
             params={} if case is None else {"case": case},
             headers={"Authorization": f"Bearer {bearer}", "X-Tenant-ID": tenant},
             timeout=WHY_S,
         )
-        found = answer.json()
-    except (httpx2.HTTPError, ValueError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         _end(f"The hub does not answer: {error}", 1)
-    if answer.status_code != HTTPStatus.OK:
-        _end(found["error"]["message"], 1)
+    try:
+        found = Why.model_validate_json(answer.content)
+    except ValidationError:
+        _end(_refusal(answer), 1)
     for line in lines(found):
         click.echo(line)
 
@@ -208,6 +214,14 @@ def schema(folder: Path) -> None:
     """Write openapi.json and asyncapi.json."""
     for path in write_schemas(folder):
         click.echo(path)
+
+
+def _refusal(answer: httpx2.Response) -> str:
+    """Say why the hub, or whatever stands before it, gave no answer."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"This is not the answer of a hub of this version: HTTP {answer.status_code}."
 
 
 def _ask(

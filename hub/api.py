@@ -158,6 +158,10 @@ class Api:
             page = await self._rooms.history(case, audience, query.before, query.limit)
         else:
             page = await self._rooms.page(case, audience, after, query.limit, query.kind)
+        if query.before is None and not query.kind:
+            start = page.cursor.seq - len(page.frames)
+            resumed = query.tail is None
+            self._rooms.visits.poll(case, by, audience, start, page.cursor.seq, resumed=resumed)
         cursor = str(page.cursor) if page.frames or query.before is None else None
         head = to_json({"cursor": cursor, "more": page.more})
         return json_response(f'{{"events":[{",".join(page.frames)}],{head[1:]}')

@@ -163,7 +163,7 @@ class Hub:
         self.uploads = UploadsApi(self.rooms, self.endpoints, settings.max_upload)
         self.flags = FlagsApi(self.rooms.flags, self.endpoints)
         broker = self.broker if isinstance(self.broker, RedisBroker) else None
-        self.why = WhyApi(self.rooms, self.manager, self.endpoints, broker)
+        self.why = WhyApi(self.rooms, self.endpoints, broker)
         self.revocations = RevocationsApi(revocations, self.endpoints)
         self.chat = ChatApi(self.rooms, self.endpoints)
         self.sse = SseRoutes(

@@ -22,6 +22,7 @@ from rooms.cursor import Cursor
 from rooms.encoding import Codec, draft_frames, to_json
 from rooms.feed import Cut
 from rooms.state import Run
+from rooms.visits import Visit
 
 UNSENT: Final = 65_536
 """Bytes that a connection gathers before it hands them to the transport at once."""
@@ -107,8 +108,6 @@ class Connection:
         "_unsent_bytes",
         "_writable",
         "_writes",
-        "applied",
-        "applied_at",
         "bad_frames",
         "busy",
         "case",
@@ -116,14 +115,12 @@ class Connection:
         "code",
         "codec",
         "due",
-        "entered_at",
         "id",
-        "live_at",
         "on_live",
         "ping",
         "principal",
-        "start",
         "subscription",
+        "visit",
     )
 
     def __init__(
@@ -152,14 +149,8 @@ class Connection:
         self.code: CloseCode | None = None
         """Why the hub closed it; None: it did not."""
         self.bad_frames = 0
-        self.start = 0
-        """The `seq` after which it was let in."""
-        self.entered_at: datetime | None = None
-        self.live_at: datetime | None = None
-        """When it had caught up for the first time."""
-        self.applied: int | None = None
-        """The last `seq` that its client has confirmed."""
-        self.applied_at: datetime | None = None
+        self.visit: Visit | None = None
+        """What is remembered of it; None: it was let into no room."""
         self._socket = socket
         self._limits = limits
         self._surroundings = surroundings
@@ -219,7 +210,6 @@ class Connection:
     def live(self, position: Cursor) -> None:
         if self.on_live is None:
             return
-        self.live_at = self.live_at or self._surroundings.now()
         self.send(CaughtUp(case=self.case, seq=position.seq))
         self.on_live()
 
@@ -310,8 +300,8 @@ class Connection:
     def ponged(self, applied: int | None) -> None:
         """Note that this client answers pings: from now on it must. And what it has applied."""
         self._ponged = True
-        if applied is not None:
-            self.applied, self.applied_at = applied, self._surroundings.now()
+        if applied is not None and self.visit is not None:
+            self.visit.confirm(applied, self._surroundings.now())
 
     def throttle(self, writes: bool) -> float:
         """Count a frame; 0, or the seconds that its sender should wait before the next."""

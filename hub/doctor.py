@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from auth.errors import KeysUnavailable, Unauthenticated
 from auth.jwks import JwksKeys
-from auth.tokens import StaticKey
+from auth.tokens import MIN_SERVICE_TOKEN_CHARS, StaticKey
 from hub.settings import Settings
 from rooms.database import open_database
 from rooms.durability import switched_off
@@ -33,6 +33,8 @@ NOTHING: Final = 104_857_600
 """Bytes below which the hub may soon refuse what people write."""
 FILES: Final = 4_096
 """Open files, and so sockets, that a process should be allowed."""
+PORTS: Final = {"http": 80, "https": 443}
+"""What browsers leave out of an address."""
 OLDEST_POSTGRES: Final = 12
 OLDEST_REDIS: Final = (6, 2)
 
@@ -84,9 +86,13 @@ async def examination(
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
-    if not settings.dev and settings.database_url:
+    path = _sqlite_path(settings)
+    if path is not None and settings.database_url and not path.absolute().parent.is_dir():
+        yield _fail("data", f"{path.absolute().parent} is no folder. Make it, for {path.name}.")
         return
-    folder = settings.data_dir.absolute()
+    if path is None and not settings.dev:
+        return
+    folder = (settings.data_dir if path is None else path.parent).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield _fail(
@@ -100,7 +106,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     elif free < LITTLE:
         yield _warn("data", f"{text}. Make room.")
     elif there == folder and folder.stat().st_mode & 0o077:
-        yield _warn("data", f"{text}, readable for others. The hub will set its mode to 0700.")
+        yield _warn("data", f"{text}, readable for others. Run `chmod 700 {folder}`.")
     else:
         yield _ok("data", text)
 
@@ -109,9 +115,12 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
     url = settings.public_url
     if url:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            yield _fail("address", f"HUB_PUBLIC_URL={url} is no address. Write https://host.")
-        elif parts.scheme == "http" and not _is_local(parts.hostname):
+        origin = _origin_of(parts)
+        if origin is None:
+            yield _fail("address", "HUB_PUBLIC_URL is no address. Write https://host.")
+        elif origin != f"{parts.scheme}://{parts.netloc}":
+            yield _fail("address", f"browsers write HUB_PUBLIC_URL as {origin}. Write it so.")
+        elif parts.scheme == "http" and not _is_local(parts.hostname or ""):
             yield _warn("address", f"{url} is not encrypted. Let a proxy speak TLS, and use https.")
         else:
             yield _ok("address", url)
@@ -129,14 +138,27 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
 
 def _origin(origin: str) -> Iterator[Finding]:
     parts = urlsplit(origin)
-    if f"{parts.scheme}://{parts.netloc}" != origin or parts.scheme not in ("http", "https"):
+    if _origin_of(parts) != origin:
         yield _fail(
             "origins",
             f"{origin} is no origin, so no browser will send it. Write "
-            "https://host, without a path or a slash at its end.",
+            "https://host, in small letters, without a path, a slash or the usual port at its end.",
         )
     elif parts.scheme == "http" and not _is_local(parts.hostname or ""):
         yield _warn("origins", f"{origin} is not encrypted: pages there can be changed on the way.")
+
+
+def _origin_of(parts: SplitResult) -> str | None:
+    """Give the origin of an address as browsers write it; None: it is none."""
+    try:
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in PORTS or not parts.hostname or parts.username is not None:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    suffix = "" if port in (None, PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{suffix}"
 
 
 def _is_local(host: str) -> bool:
@@ -156,6 +178,8 @@ def _assistant(settings: Settings) -> Iterator[Finding]:
         yield _fail(
             "assistant", "ANTHROPIC_API_KEY has blanks around it, or is no key. Copy it again."
         )
+    elif settings.anthropic_base_url and _origin_of(urlsplit(settings.anthropic_base_url)) is None:
+        yield _fail("assistant", "ANTHROPIC_BASE_URL is no address. Write https://host.")
     elif not secret.startswith("sk-ant-") and not settings.anthropic_base_url:
         yield _warn(
             "assistant",
@@ -177,10 +201,16 @@ def _files() -> Finding:
 
 
 async def _database(settings: Settings, now: Callable[[], datetime]) -> AsyncIterator[Finding]:
-    if _is_new(settings):
+    path = _sqlite_path(settings)
+    # To look at it would make it.
+    if path is not None and not path.exists():
         yield _ok("database", "SQLite; the hub will make the file")
         return
-    database = open_database(settings.database)
+    try:
+        database = open_database(settings.database)
+    except ValueError as error:
+        yield _fail("database", str(error))
+        return
     try:
         health = await examine(database)
         off = await switched_off(settings.database)
@@ -189,11 +219,25 @@ async def _database(settings: Settings, now: Callable[[], datetime]) -> AsyncIte
         yield _fail("database", str(refused))
         return
     except Unavailable as error:
-        yield _fail("database", f"it does not answer: {bottom(error)}. See HUB_DATABASE_URL.")
+        yield _fail(
+            "database", f"it cannot be used: {bottom(error).rstrip('.')}. See HUB_DATABASE_URL."
+        )
         return
     finally:
         await database.close()
     yield _revision(health)
+    if not health.writable:
+        yield _fail(
+            "database",
+            "it takes no writes: it is a standby, or was made read-only, perhaps because its disk "
+            "is full. Let HUB_DATABASE_URL lead to the primary.",
+        )
+    elif not health.tables_allowed and health.revision != health.newest:
+        yield _fail(
+            "database",
+            "the user of HUB_DATABASE_URL may make no tables. As the owner of the database, run "
+            "`GRANT CREATE, USAGE ON SCHEMA public TO` that user.",
+        )
     if health.connections is not None:
         yield _durability(off, settings.allow_unsafe_postgres)
         yield _connections(health.connections, settings.database_pool)
@@ -201,10 +245,9 @@ async def _database(settings: Settings, now: Callable[[], datetime]) -> AsyncIte
         yield _clock("the database", (at - health.time).total_seconds())
 
 
-def _is_new(settings: Settings) -> bool:
-    """Tell whether looking at the database would make it."""
+def _sqlite_path(settings: Settings) -> Path | None:
     path = settings.database.removeprefix("sqlite:///")
-    return path != settings.database and not Path(path).exists()
+    return None if path == settings.database else Path(path)
 
 
 def _revision(health: Health) -> Finding:
@@ -269,9 +312,10 @@ async def _redis(settings: Settings, now: Callable[[], datetime]) -> AsyncIterat
     server = None
     try:
         server = RedisServer(settings.redis_url)
-        version, time = await server.about()
+        version, time = await server.about(settings.redis_prefix)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what there is to say
         reason = str(error) if server is None else server.reason(error)
+        reason = "it does not answer" if isinstance(error, TimeoutError) else reason
         yield _fail("redis", f"it cannot be used: {reason.rstrip('.')}. See HUB_REDIS_URL.")
         return
     found = tuple(int(part) for part in version.split(".")[:2])
@@ -284,6 +328,13 @@ async def _redis(settings: Settings, now: Callable[[], datetime]) -> AsyncIterat
 
 
 async def _keys(settings: Settings, monotonic: Callable[[], float]) -> AsyncIterator[Finding]:
+    secret = settings.service_token
+    if secret is not None and len(secret.get_secret_value()) < MIN_SERVICE_TOKEN_CHARS:
+        yield _fail(
+            "tokens",
+            f"HUB_SERVICE_TOKEN has less than {MIN_SERVICE_TOKEN_CHARS} characters. Make one: "
+            "`openssl rand -hex 32`.",
+        )
     if settings.dev:
         yield _warn(
             "tokens", "HUB_DEV=1: whoever can read dev-key.pem can be anybody. Never in production."
@@ -313,8 +364,8 @@ async def _jwks(url: str, monotonic: Callable[[], float]) -> Finding:
     except KeysUnavailable as error:
         return _fail(
             "tokens",
-            f"the key set cannot be fetched: {error.reason}. Fetch "
-            f"{url} from this machine; see HUB_JWKS_URL.",
+            f"the key set cannot be fetched: {error.reason}. Fetch it from this machine; "
+            "see HUB_JWKS_URL.",
         )
     return _ok("tokens", "the key set was fetched")
 

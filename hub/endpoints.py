@@ -53,6 +53,16 @@ class Authenticator:
         self._rooms.notice(by)
         return await self._rooms.identify(by)
 
+    def confirm(self, by: Principal) -> None:
+        """Look again at a token that was good when its request began.
+
+        Raises:
+            Unauthenticated: it was revoked while the request came in.
+
+        """
+        if self._rooms.revocations.covers(by):
+            raise Unauthenticated("revoked")
+
     async def _bearer(self, request: Request) -> Principal:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         tenant = request.headers.get("x-tenant-id")
@@ -82,12 +92,14 @@ class Endpoints:
         return Route(path, self._guarded(endpoint), methods=[method])
 
     def throttle(self, by: Principal, *, writes: bool = True) -> None:
-        """Count a write or a signal.
+        """Count a write or a signal, when all of its request is there.
 
         Raises:
             Rejected: there were too many.
+            Unauthenticated: the token was revoked while the request came in.
 
         """
+        self._authenticate.confirm(by)
         buckets = self._writes if writes else self._signals
         wait = 0.0 if by.role is Role.SERVICE else buckets.take(by.tenant, by.id)
         if wait:

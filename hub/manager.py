@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -11,12 +12,13 @@ import structlog
 from auth.principal import Principal
 from hub.close_codes import CloseCode
 from hub.connection import Connection
-from hub.visits import Visit, Visits, visit_of
 
 logger = structlog.get_logger()
 
 SPREAD_MS: Final = 2_000
-"""Over how long clients are asked to spread their return after a drain."""
+"""Over how long clients are asked to spread their return after a drain, at least."""
+SPREAD_EACH_MS: Final = 2
+"""And for each of them: it costs whoever takes them more than 1 ms of its core."""
 
 
 class ConnectionManager:
@@ -43,7 +45,7 @@ class ConnectionManager:
         self._users: Counter[tuple[str, str]] = Counter()
         self._pending: Counter[str] = Counter()
         self._unsent: list[Connection] = []
-        self._visits = Visits()
+        self._spread_ms = SPREAD_MS
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -58,11 +60,6 @@ class ConnectionManager:
     def of_case(self, case: str) -> set[Connection]:
         """Give the sockets that have entered a case."""
         return self._rooms.get(case, set())
-
-    def visits(self, case: str) -> list[Visit]:
-        """Give who is in a case, and who was there not long ago."""
-        here = [visit_of(connection, None) for connection in self.of_case(case)]
-        return [*self._visits.of_case(case), *(visit for visit in here if visit is not None)]
 
     def knock(self, address: str) -> bool:
         """Count a socket that has not said who it is; False if its address has too many."""
@@ -89,7 +86,6 @@ class ConnectionManager:
             return False
         self._users[user] += 1
         connection.principal = by
-        connection.entered_at = self.now()
         if connection.case:
             self._rooms.setdefault(connection.case, set()).add(connection)
         return True
@@ -101,7 +97,6 @@ class ConnectionManager:
             self._empty.set()
         if connection.principal is None:
             return
-        self._visits.end(connection, self.now())
         user = (connection.principal.tenant, connection.principal.id)
         self._users[user] -= 1
         if self._users[user] <= 0:
@@ -124,29 +119,20 @@ class ConnectionManager:
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
         for connection in unsent:
-            try:
-                connection.flush()
-            except Exception:
-                logger.exception("socket_failed", conn=connection.id, case=connection.case)
-                connection.abort()
+            _contain(connection, connection.flush)
 
     def sweep(self) -> None:
         """Look at what is due on every socket."""
         self.tick = self.monotonic()
         for connection in list(self._all):
-            try:
-                connection.sweep()
-            except Exception:
-                # A fault with one socket must not end the sweep of all the others.
-                logger.exception("socket_failed", conn=connection.id, case=connection.case)
-                connection.abort()
+            _contain(connection, connection.sweep)
 
     def turn_out(self, must_go: Callable[[Principal], bool]) -> None:
         """Close the sockets of those who must go."""
+        reason = "Your token was revoked. Come back with a new one."
         for connection in list(self._all):
             if connection.principal is not None and must_go(connection.principal):
-                reason = "Your token was revoked. Come back with a new one."
-                connection.end(CloseCode.UNAUTHENTICATED, reason)
+                _contain(connection, partial(connection.end, CloseCode.UNAUTHENTICATED, reason))
 
     async def run(self, every: float) -> None:
         """Sweep every so many seconds until cancelled."""
@@ -157,6 +143,7 @@ class ConnectionManager:
     async def drain(self, within: float) -> None:
         """Let every socket go: those that are being served after their answer, `within` seconds."""
         self.draining = True
+        self._spread_ms = max(SPREAD_MS, SPREAD_EACH_MS * len(self._all))
         for connection in list(self._all):
             if not connection.busy:
                 self.send_away(connection)
@@ -168,5 +155,14 @@ class ConnectionManager:
                 self.send_away(connection)
 
     def send_away(self, connection: Connection) -> None:
-        in_ms = int(self._random() * SPREAD_MS)
+        in_ms = int(self._random() * self._spread_ms)
         connection.end(CloseCode.RESTART, "The hub restarts. Come back and resume.", in_ms)
+
+
+def _contain(connection: Connection, work: Callable[[], None]) -> None:
+    """Do something with a socket; a fault of it is not felt by the others."""
+    try:
+        work()
+    except Exception:
+        logger.exception("socket_failed", conn=connection.id, case=connection.case)
+        connection.abort()

@@ -1,86 +1,152 @@
-"""Why did she not get it: what became of an event, on every process and every connection.
+"""Why did she not get it: what became of an event, on every process and for every reader.
 
-Answers from the log, which knows what was committed, and from what each process knows of the
-connections that are or were in the case. Nothing of it is a text or a name.
+Answers from the log, which knows what was committed, and from what each process knows of those who
+read the case or did so not long ago. Nothing of it is a text or a name.
 """
 
 import os
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import structlog
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from auth.principal import Principal, Role
-from hub.endpoints import Endpoints, read_query
-from hub.manager import ConnectionManager
-from hub.visits import Visit
+from hub.endpoints import Endpoints, json_response, read_query
 from rooms.errors import Code, Rejected
 from rooms.events import Audience
 from rooms.payload import Id
 from rooms.redis_broker import RedisBroker
 from rooms.service import Rooms
+from rooms.visits import Way
 from rooms.whereabouts import Whereabouts
 
 logger = structlog.get_logger()
 
-Verdict = Literal["hidden", "had", "applied", "written", "left", "behind"]
+VISITS: Final = 200
+"""Most visits that a process tells of; the newest, and first those that last."""
+
+Verdict = Literal["hidden", "resumed", "had", "applied", "written", "left", "behind"]
+Came = Literal["hidden", "hint", "log", "before", "missing"]
 
 
 class WhyQuery(BaseModel):
     """What `GET …/why` takes."""
 
-    case: Annotated[Id | None, Field(description="spares a look at every event")] = None
+    case: Annotated[Id | None, Field(description="spares a look at all cases of the tenant")] = None
+
+
+class Report(BaseModel):
+    """What a process tells of a case."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class StreamReport(Report):
+    """A view of the case, at a process where somebody reads it."""
+
+    audience: Audience
+    since: Annotated[int, Field(description="what it heard of comes after this `seq`")]
+    position: Annotated[int, Field(description="up to this `seq` its readers were served")]
+    repairs: Annotated[
+        list[tuple[int, int]],
+        Field(description="first and last `seq` of what was read from the log, hints being missed"),
+    ]
+
+
+class VisitReport(Report):
+    """Somebody who reads the case, or did so within the last two hours."""
+
+    conn: Annotated[str, Field(description="empty for polling")]
+    user: str
+    role: str
+    audience: Audience
+    way: Annotated[
+        Way,
+        Field(
+            description="polling: `start`, `written` and the times are those of the last request; "
+            "stream, messages, answers: SSE, with all events, with messages, with the AI's answers"
+        ),
+    ]
+    entered: datetime
+    left: Annotated[datetime | None, Field(description="null: it is here")]
+    code: Annotated[int | None, Field(description="null: the hub did not close the socket")]
+    start: Annotated[int, Field(description="it was given what comes after this `seq`")]
+    resumed: Annotated[bool, Field(description="`start` is what its client said that it has")]
+    written: Annotated[int, Field(description="up to which `seq`")]
+    applied: Annotated[int | None, Field(description="the `seq` of its last `pong`")]
+    applied_at: datetime | None
+
+
+class ProcessReport(Report):
+    """What a process tells of itself and of a case."""
+
+    process: str
+    connected: Annotated[bool, Field(description="to Redis; true where there is none")]
+    hints_lost: Annotated[int, Field(description="that others were not given, since its start")]
+    gap_at: Annotated[
+        datetime | None, Field(description="when it last may have missed hints, and asked the log")
+    ]
+    streams: list[StreamReport]
+    visits: list[VisitReport]
+    omitted: Annotated[int, Field(description="older visits")]
 
 
 class WhyEvent(BaseModel):
     """An event and where it stands."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: str
     case: str
     kind: str
-    at: Annotated[str, Field(description="when it was committed")]
+    at: Annotated[datetime, Field(description="when it was committed")]
     staff_seq: int
     patient_seq: Annotated[int | None, Field(description="null: patients do not see it")]
-    by: Annotated[dict[str, Any], Field(description="the type and the id of who did it")]
+    actor: Annotated[dict[str, Any], Field(description="the type and the id of who did it")]
     run: Annotated[str | None, Field(description="the answer of the AI that it ended")]
     tasks: Annotated[list[dict[str, Any]], Field(description="what is still promised in the case")]
+
+
+class WhyStream(StreamReport):
+    """And how it learned of the event."""
+
+    came: Annotated[
+        Came,
+        Field(
+            description="hint: by its hint, in order; log: its hint was late or lost; before: "
+            "nobody was there yet to be told; missing: not yet; hidden: not for this audience"
+        ),
+    ]
 
 
 class WhyProcess(BaseModel):
     """A process that answered."""
 
     process: str
-    hints_lost: Annotated[int, Field(description="that others were not given, since its start")]
-    connected: Annotated[bool, Field(description="to Redis; true where there is none")]
+    connected: bool
+    hints_lost: int
+    gap_at: datetime | None
+    streams: Annotated[list[WhyStream], Field(description="none: nobody reads the case there")]
+    omitted: int
 
 
-class WhyVisit(BaseModel):
-    """A WebSocket that is in the case, or was within the last two hours."""
+class WhyVisit(VisitReport):
+    """And what it had of the event."""
 
     process: str
-    conn: str
-    user: str
-    role: str
-    audience: Audience
-    entered: str | None
-    live: Annotated[str | None, Field(description="when it had caught up; null: never")]
-    left: Annotated[str | None, Field(description="null: it is here")]
-    code: Annotated[int | None, Field(description="null: the hub did not close it")]
-    start: Annotated[int, Field(description="it was given what comes after this `seq`")]
-    written: Annotated[int, Field(description="up to which `seq`")]
-    applied: Annotated[int | None, Field(description="the `seq` of its last `pong`")]
-    applied_at: str | None
     verdict: Annotated[
         Verdict,
         Field(
-            description="hidden: not for this audience; had: it began behind the event; applied: "
-            "confirmed by `pong`; written: to the socket; left: before that; behind: it is here, "
-            "and still has to catch up"
+            description="hidden: not for this audience, or not in this way; resumed: its client "
+            "came back with a cursor at or after the event; had: it asked only for what comes "
+            "after the event; applied: confirmed by `pong`; written: handed to the network; left: "
+            "before that; behind: it is here, and still has to catch up"
         ),
     ]
 
@@ -95,27 +161,17 @@ class Why(BaseModel):
     visits: list[WhyVisit]
 
 
-_VISITS: Final = TypeAdapter(list[Visit])
-
-
 class WhyApi:
     """The endpoint, and what this process answers to others."""
 
-    def __init__(
-        self,
-        rooms: Rooms,
-        manager: ConnectionManager,
-        endpoints: Endpoints,
-        broker: RedisBroker | None,
-    ) -> None:
+    def __init__(self, rooms: Rooms, endpoints: Endpoints, broker: RedisBroker | None) -> None:
         """Make it; `broker` leads to the other processes, if there can be any."""
         self._rooms = rooms
-        self._manager = manager
         self._endpoints = endpoints
         self._broker = broker
         self._process = f"{socket.gethostname()}/{os.getpid()}"
         if broker is not None:
-            broker.tell = self.report
+            broker.tell = lambda case: self.report(case).model_dump_json()
 
     def routes(self) -> list[Route]:
         return [self._endpoints.route("GET", "/api/v1/events/{event}/why", self.get_why)]
@@ -130,125 +186,108 @@ class WhyApi:
             raise Rejected(Code.NOT_FOUND, "There is no such event.")
         heard, others, problem = await self._ask(event.case)
         reports = [self.report(event.case), *others]
-        visits = [visit for report in reports for visit in _visits(report, event)]
-        return JSONResponse(
-            Why(
-                event=_event(event),
-                processes=[WhyProcess(**report["process"]) for report in reports],
-                silent=heard - len(others),
-                problem=problem,
-                visits=sorted(visits, key=lambda visit: visit.entered or ""),
-            ).model_dump()
+        why = Why(
+            event=WhyEvent.model_validate(event),
+            processes=[_process(report, event) for report in reports],
+            silent=heard - len(others),
+            problem=problem,
+            visits=sorted(
+                (
+                    _visit(visit, report.process, event)
+                    for report in reports
+                    for visit in report.visits
+                ),
+                key=lambda visit: (visit.user, visit.entered),
+            ),
         )
+        return json_response(why.model_dump_json())
 
-    def report(self, case: str) -> dict[str, Any]:
+    def report(self, case: str) -> ProcessReport:
         """Give what this process knows of a case."""
         broker = self._broker
-        process = WhyProcess(
+        visits = self._rooms.visits.of_case(case)
+        return ProcessReport(
             process=self._process,
-            hints_lost=0 if broker is None else broker.lost,
             connected=broker is None or broker.connected,
+            hints_lost=0 if broker is None else broker.lost,
+            gap_at=self._rooms.gap_at,
+            streams=[StreamReport.model_validate(each) for each in self._rooms.standings(case)],
+            visits=[VisitReport.model_validate(visit) for visit in visits[:VISITS]],
+            omitted=len(visits[VISITS:]),
         )
-        visits = _VISITS.dump_python(self._manager.visits(case), mode="json")
-        return {"process": process.model_dump(), "visits": visits}
 
-    async def _ask(self, case: str) -> tuple[int, Sequence[Any], str | None]:
+    async def _ask(self, case: str) -> tuple[int, list[ProcessReport], str | None]:
         if self._broker is None:
             return 0, [], None
         try:
-            heard, others = await self._broker.ask(case)
+            heard, answers = await self._broker.ask(case)
         except Exception as error:  # noqa: BLE001 - what this process knows is worth telling
             logger.warning("others_not_asked", reason=str(error))
             return 0, [], "Redis does not answer: ask each process by its own address."
-        return heard, others, None
+        return heard, _reports(answers), None
 
 
-def _event(event: Whereabouts) -> WhyEvent:
-    return WhyEvent(
-        id=event.id,
-        case=event.case,
-        kind=event.kind,
-        at=event.at.isoformat(),
-        staff_seq=event.staff_seq,
-        patient_seq=event.patient_seq,
-        by=event.actor,
-        run=event.run,
-        tasks=event.tasks,
+def _reports(answers: Sequence[bytes]) -> list[ProcessReport]:
+    """Read what others answer; one that cannot be understood is as silent as one that is frozen."""
+    reports = []
+    for answer in answers:
+        try:
+            reports.append(ProcessReport.model_validate_json(answer))
+        except ValidationError as error:
+            logger.warning("answer_not_understood", reason=str(error.errors()[0]["msg"]))
+    return reports
+
+
+def _process(report: ProcessReport, event: Whereabouts) -> WhyProcess:
+    streams = [
+        WhyStream(**dict(stream), came=_came(stream, _seq(stream.audience, event)))
+        for stream in report.streams
+    ]
+    return WhyProcess(
+        process=report.process,
+        connected=report.connected,
+        hints_lost=report.hints_lost,
+        gap_at=report.gap_at,
+        streams=streams,
+        omitted=report.omitted,
     )
 
 
-def _visits(report: dict[str, Any], event: Whereabouts) -> list[WhyVisit]:
-    process = report["process"]["process"]
-    return [
-        WhyVisit(process=process, verdict=_verdict(visit, event), **visit)
-        for visit in report["visits"]
-    ]
+def _visit(visit: VisitReport, process: str, event: Whereabouts) -> WhyVisit:
+    return WhyVisit(**dict(visit), process=process, verdict=_verdict(visit, event))
 
 
-def _verdict(visit: dict[str, Any], event: Whereabouts) -> Verdict:
-    staff = visit["audience"] == Audience.STAFF
-    seq = event.staff_seq if staff else event.patient_seq
+def _seq(audience: Audience, event: Whereabouts) -> int | None:
+    return event.staff_seq if audience is Audience.STAFF else event.patient_seq
+
+
+def _came(stream: StreamReport, seq: int | None) -> Came:
     if seq is None:
         return "hidden"
-    if visit["start"] >= seq:
-        return "had"
-    if visit["applied"] is not None and visit["applied"] >= seq:
-        return "applied"
-    if visit["written"] >= seq:
-        return "written"
-    return "left" if visit["left"] is not None else "behind"
+    if seq <= stream.since:
+        return "before"
+    if seq > stream.position:
+        return "missing"
+    return "log" if any(first <= seq <= last for first, last in stream.repairs) else "hint"
 
 
-SAID: Final[dict[str, str]] = {
-    "hidden": "not for this audience",
-    "had": "began behind it",
-    "applied": "confirmed by pong",
-    "written": "written, not confirmed",
-    "left": "LEFT before it was written",
-    "behind": "HERE, and still behind",
-}
+def _verdict(visit: VisitReport, event: Whereabouts) -> Verdict:
+    seq = _seq(visit.audience, event)
+    if seq is None or not _shows(visit.way, event):
+        return "hidden"
+    if visit.start >= seq:
+        return "resumed" if visit.resumed else "had"
+    if visit.written < seq:
+        return "behind" if visit.left is None and visit.code is None else "left"
+    # A client may say anything.
+    return "applied" if visit.applied is not None and visit.applied >= seq else "written"
 
 
-def lines(why: dict[str, Any]) -> list[str]:
-    """Write the answer for a terminal."""
-    event = why["event"]
-    by = event["by"]
-    patient = event["patient_seq"]
-    seq = "hidden from patients" if patient is None else f"patient {patient}"
-    found = [
-        f"{event['id']}: {event['kind']} by {by['type']} {by['id'] or ''}, in {event['case']}",
-        f"  committed {_time(event['at'])} as staff {event['staff_seq']}, {seq}",
-    ]
-    found += [f"  promised: {_task(task)}" for task in event["tasks"]]
-    found += [f"  process {_process(process)}" for process in why["processes"]]
-    found += [f"  {why['silent']} processes were asked and did not answer"] if why["silent"] else []
-    found += [f"  {why['problem']}"] if why["problem"] else []
-    found += [_visit(visit) for visit in why["visits"]]
-    if not why["visits"]:
-        found.append("  nobody was in the case by WebSocket within the last two hours")
-    return found
-
-
-def _time(at: str | None) -> str:
-    return "" if at is None else at[:19].replace("T", " ")
-
-
-def _task(task: dict[str, Any]) -> str:
-    state = "DEAD" if task["dead"] else f"due {_time(task['due'])}"
-    return f"{task['kind']} {task['id']}, {state}, attempt {task['attempts']}"
-
-
-def _process(process: dict[str, Any]) -> str:
-    redis = "" if process["connected"] else ", NOT connected to Redis"
-    return f"{process['process']}: {process['hints_lost']} hints lost{redis}"
-
-
-def _visit(visit: dict[str, Any]) -> str:
-    end = "is here" if visit["left"] is None else f"to {_time(visit['left'])}"
-    code = f" (closed with {visit['code']})" if visit["code"] is not None else ""
-    applied = "" if visit["applied"] is None else f", confirmed {visit['applied']}"
-    return (
-        f"  {SAID[visit['verdict']]}: {visit['role']} {visit['user']} on {visit['conn']}, "
-        f"{_time(visit['entered'])} {end}{code}, from {visit['start'] + 1}, "
-        f"written {visit['written']}{applied}"
-    )
+def _shows(way: Way, event: Whereabouts) -> bool:
+    match way:
+        case Way.MESSAGES:
+            return event.kind == "message"
+        case Way.ANSWERS:
+            return event.run is not None
+        case _:
+            return True

@@ -13,6 +13,7 @@ from rooms.encoding import timestamp, to_json
 from rooms.events import Audience
 from rooms.service import Joined
 from rooms.state import audience_of
+from rooms.visits import Way
 
 
 class RoomDoor(Door):
@@ -27,9 +28,17 @@ class RoomDoor(Door):
             connection.case, by, audience_of(by), connection, after=after, tail=frame.tail
         )
         connection.subscription = joined.subscription
-        connection.start = joined.start.seq
         if not self._admit(connection, by):
             return None
+        connection.visit = self._rooms.visits.begin(
+            connection.id,
+            connection.case,
+            by,
+            Way.WEBSOCKET,
+            joined.subscription,
+            joined.start.seq,
+            resumed=joined.resumed,
+        )
         if joined.reset is not None:
             connection.send(Reset(case=connection.case, reason=joined.reset))
         connection.send(_ready(by, joined))
@@ -52,6 +61,8 @@ class RoomDoor(Door):
 
     def _left(self, connection: Connection) -> None:
         self._rooms.depart(connection.case, connection.id)
+        if connection.visit is not None:
+            self._rooms.visits.end(connection.visit, connection.code)
 
     # Conversing.
 

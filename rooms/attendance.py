@@ -1,6 +1,6 @@
 """What processes tell each other about who is connected to them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from rooms.encoding import Signal, to_json
@@ -53,19 +53,19 @@ class Attendance(Signal):
 
 
 class RollCall(Signal):
-    """A process asks who is connected to another one, or to any."""
+    """A process asks who is connected to the others, as far as it does not know."""
 
-    __slots__ = ("of", "process")
+    __slots__ = ("known", "process")
 
-    def __init__(self, process: str, of: str | None = None) -> None:
+    def __init__(self, process: str, known: Mapping[str, int]) -> None:
         self.process = process
         """Who asks."""
-        self.of = of
-        """Who is asked; None: everybody."""
+        self.known = known
+        """The processes of which nothing was missed, each with the number of what it told last."""
         super().__init__("", Audience.STAFF, to_json(self.members()))
 
     def members(self) -> dict[str, Any]:
-        return {"process": self.process} | ({} if self.of is None else {"of": self.of})
+        return {"process": self.process, "known": dict(self.known)}
 
 
 def _written(occupant: Occupant) -> list[str]:

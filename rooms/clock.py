@@ -54,12 +54,11 @@ class SharedClock:
             Unavailable: it does not answer.
 
         """
-        before = self._monotonic()
-        at = await self._database.read(_time)
-        after = self._monotonic()
+        at, before, after = await self._database.read(self._ask)
         if self._known is not None and after - before > PROMPT:
             return
-        # The answer was right somewhere between the question and its arrival.
+        # The answer was right somewhere between the question and its arrival. To be connected, and
+        # to come to one's turn, may have taken seconds, and is no part of that.
         self._known = at, (before + after) / 2
         self.skew = (self._now() - self()).total_seconds()
         self._tell()
@@ -74,13 +73,14 @@ class SharedClock:
                 # The monotonic clock is good enough for as long as that lasts.
                 continue
 
+    def _ask(self, connection: Connection) -> tuple[datetime, float, float]:
+        """Give the time, and what the monotonic clock said before the question and after it."""
+        before = self._monotonic()
+        at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return at.astimezone(UTC), before, self._monotonic()
+
     def _tell(self) -> None:
         differs = abs(self.skew) > SKEW
         if differs and not self._told:
             logger.warning("clock_differs", seconds=round(self.skew, 3))
         self._told = differs
-
-
-def _time(connection: Connection) -> datetime:
-    at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-    return at.astimezone(UTC)

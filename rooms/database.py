@@ -41,8 +41,12 @@ What it has locked waits no longer than that for a process that is frozen, or cu
 """
 STATEMENT: Final = 0.9
 """The part of its time for a transaction that PostgreSQL has for one statement."""
+PARAMETERS: Final = frozenset({"host", "port", "sslmode"})
+"""What may stand behind the `?` of a PostgreSQL URL."""
 DATA_EXCEPTION: Final = "22"
 """The class of SQLSTATE codes for values that PostgreSQL cannot store."""
+READ_ONLY: Final = "25006"
+"""The SQLSTATE of a server that takes no writes."""
 
 T = TypeVar("T")
 
@@ -94,19 +98,49 @@ def open_database(url: str, *, answer: float = ANSWER_S, pool: int = POOL) -> Da
         pool: how many connections there are to PostgreSQL at most, two or more.
 
     Raises:
-        ValueError: the URL is of neither kind.
+        ValueError: the URL is of neither kind; the message does not repeat its password.
 
     """
-    parsed = sqlalchemy.make_url(url)
+    parsed = parsed_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return SqliteDatabase(parsed)
+    return PostgresDatabase(parsed, answer, pool)
+
+
+def parsed_url(url: str) -> sqlalchemy.URL:
+    """Read `sqlite:///…` or `postgresql://…`, with the names of the drivers.
+
+    Raises:
+        ValueError: the URL is of neither kind; the message does not repeat its password.
+
+    """
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise ValueError(
+            "A database URL reads sqlite:///path or postgresql://user:password@host:port/name; "
+            "signs like @ and % in the password are written %40 and %25."
+        ) from None
     match parsed.get_backend_name():
+        case "sqlite" if not parsed.host:
+            return parsed.set(drivername="sqlite+pysqlite")
         case "sqlite":
-            return SqliteDatabase(parsed.set(drivername="sqlite+pysqlite"))
+            raise ValueError("A database URL reads sqlite:///path, with three slashes.")
         case "postgresql" | "postgres":
-            return PostgresDatabase(parsed.set(drivername="postgresql+asyncpg"), answer, pool)
+            return _postgres_url(parsed)
         case other:
             raise ValueError(
                 f"A database URL begins with sqlite:// or postgresql://, not {other}://"
             )
+
+
+def _postgres_url(url: sqlalchemy.URL) -> sqlalchemy.URL:
+    unknown = ", ".join(sorted(url.query.keys() - PARAMETERS))
+    if unknown:
+        raise ValueError(f"A database URL may say host, port and sslmode, but not {unknown}.")
+    # As hosts of databases write it, and PostgreSQL's own programs; the driver has another name.
+    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query)
 
 
 class SqliteDatabase(Database):
@@ -168,7 +202,14 @@ class PostgresDatabase(Database):
                 hanging_up = loop.call_at(deadline, self._hang_up, raw.driver_connection)
                 stack.callback(hanging_up.cancel)
                 async with connection.begin():
-                    return await connection.run_sync(work)
+                    try:
+                        return await connection.run_sync(work)
+                    except DBAPIError as error:
+                        if _sqlstate(error) == READ_ONLY:
+                            # A failover may have left it at the old primary, alive: look for the
+                            # new one.
+                            await connection.invalidate(error)
+                        raise
 
     def _hang_up(self, connection: Any) -> None:
         """End a connection that does not answer, and those that nobody uses: they may not, either.
@@ -199,8 +240,11 @@ def unavailable() -> Iterator[None]:
 
 def _is_about_values(error: DBAPIError) -> bool:
     """Tell whether the database works, but refuses what it was given, and will on every try."""
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return isinstance(error, IntegrityError) or sqlstate.startswith(DATA_EXCEPTION)
+    return isinstance(error, IntegrityError) or _sqlstate(error).startswith(DATA_EXCEPTION)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:

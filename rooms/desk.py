@@ -21,7 +21,7 @@ import structlog
 from rooms.broker import Hint
 from rooms.encoding import Codec, Record, RunSignal, Signal, timestamp, to_json
 from rooms.errors import Unavailable
-from rooms.events import SHUT, Audience, Control, Status, Trigger
+from rooms.events import SHUT, Audience, Control, Status
 from rooms.state import RoomState
 
 logger = structlog.get_logger()
@@ -49,7 +49,7 @@ class Entry:
     owner_id: str | None
     status: Status
     waiting_since: str | None
-    escalation: Trigger | None
+    escalation: str | None
     reminders: int
     last_message_at: str | None
     preview: str

@@ -2,11 +2,10 @@
 
 from typing import Final
 
-import sqlalchemy
-from sqlalchemy import Connection
+from sqlalchemy import Connection, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from rooms.database import ANSWER_S, unavailable
+from rooms.database import ANSWER_S, parsed_url, unavailable
 
 NEEDED: Final = ("fsync", "full_page_writes", "synchronous_commit")
 """Any of these that is off: after a power cut, what was acknowledged is gone, or the database."""
@@ -22,12 +21,12 @@ async def switched_off(url: str) -> list[str]:
         Unavailable: the database does not answer.
 
     """
-    parsed = sqlalchemy.make_url(url)
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "sqlite":
         return []
     engine = create_async_engine(
-        parsed.set(drivername="postgresql+asyncpg"),
-        poolclass=sqlalchemy.NullPool,
+        parsed,
+        poolclass=NullPool,
         connect_args={"timeout": ANSWER_S, "command_timeout": ANSWER_S},
     )
     with unavailable():

@@ -18,6 +18,7 @@ takeover nobody is given a character of an answer that was begun before it.
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -34,6 +35,9 @@ logger = structlog.get_logger()
 
 OVER: Final = 16
 """Answers whose end a stream remembers; hints do not come later than that many answers."""
+
+REPAIRS: Final = 16
+"""Repairs that a stream remembers."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Start a task that somebody owns."""
@@ -150,6 +154,10 @@ class Subscription:
         return not self._full
 
     @property
+    def audience(self) -> Audience:
+        return self._stream.audience
+
+    @property
     def reached(self) -> Cursor:
         """The last event that its reader was handed."""
         return self._stream.position if self._stream.is_live(self) else self.position
@@ -185,6 +193,20 @@ class Subscription:
         return bool(records)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a stream has come, and in which way."""
+
+    audience: Audience
+    since: int
+    """The head when its first reader came: only what is after it is heard of."""
+    position: int
+    repairs: tuple[tuple[int, int], ...]
+    """The first and the last `seq` of what it last had to read from the log, hints being late or
+    lost; all else came by hints.
+    """
+
+
 class Stream:
     """One audience's view of one room: its position, and its readers in this process."""
 
@@ -212,13 +234,15 @@ class Stream:
         """The staff head up to which it is known which answers have begun."""
         self._ai_fence = 0
         """The fence of the newest takeover; what an older run says is not shown."""
-        self._fence = 0
+        self.fence = 0
         """The fence of the newest change of control that live readers were told of."""
         self._early = False
         """An answer has begun after a change of control that they were not told of yet."""
         self._asking = False
         self._missed = False
         """Steps of an answer came before this stream had a place."""
+        self._since = 0
+        self._repairs: tuple[tuple[int, int], ...] = ()
 
     @property
     def placed(self) -> bool:
@@ -229,6 +253,10 @@ class Stream:
         """The last event that live readers were given."""
         assert self._position is not None  # noqa: S101 - `place` comes before it is asked for
         return self._position
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.audience, self._since, self.position.seq, self._repairs)
 
     @property
     def empty(self) -> bool:
@@ -252,8 +280,9 @@ class Stream:
             self._hushed, self._run = self._run, None
         if self._position is None:
             self._position = head
+            self._since = head.seq
             self._known = state.staff.seq
-            self._fence = state.fence
+            self.fence = state.fence
             self._run = state.run
             if self._missed:
                 self._ask()
@@ -379,7 +408,7 @@ class Stream:
 
     def _is_early(self, fence: int) -> bool:
         """Tell whether live readers do not know yet that the AI may answer again."""
-        if fence <= self._fence:
+        if fence <= self.fence:
             return False
         self._early = True
         self._ask()
@@ -417,7 +446,7 @@ class Stream:
     def _catch_up_with(self, shown: Run | None, run: Run) -> None:
         """Show what the log has of an answer, if that is more than what was shown."""
         now = self._run
-        if run.fence > self._fence:
+        if run.fence > self.fence:
             self._early = True
             return
         if run.id in self._over:
@@ -485,9 +514,9 @@ class Stream:
                 pass
 
     def _change_hands(self, change: dict[str, Any]) -> None:
-        self._fence = change["fence"]
+        self.fence = change["fence"]
         if change["control"] == Control.HUMAN:
-            self._ai_fence = max(self._ai_fence, self._fence)
+            self._ai_fence = max(self._ai_fence, self.fence)
             self._run, self._hushed = self._run or self._hushed, None
             self._end_unheard()
         if self._early:
@@ -515,9 +544,11 @@ class Stream:
             while self.position.seq < self._newest:
                 heard = self._newest
                 records = await self.read(self.position)
+                before = self.position.seq
                 for record in records:
                     if record.previous == self.position:
                         self._deliver(record)
+                self._note_repair(before + 1, self.position.seq)
                 if not records and self._newest == heard:
                     # The log has less than was heard of. If it went back in time, an audit tells.
                     self._newest = self.position.seq
@@ -527,6 +558,13 @@ class Stream:
         finally:
             self._repairing = False
         self._nudge()
+
+    def _note_repair(self, first: int, last: int) -> None:
+        earlier = self._repairs
+        if earlier and earlier[-1][1] == first - 1:
+            earlier, first = earlier[:-1], earlier[-1][0]
+        if first <= last:
+            self._repairs = (*earlier[1 - REPAIRS :], (first, last))
 
     def _cut_those_ahead(self) -> None:
         """Cut the readers that stand where the log, as it is now, does not reach."""
@@ -576,8 +614,21 @@ class Feed:
         """Give the last event that live readers of this audience have."""
         return self._streams[audience].position
 
+    @property
+    def fence(self) -> int:
+        """The fence of the newest change of control that any live readers were told of."""
+        return max((stream.fence for stream in self._streams.values()), default=0)
+
+    def knows(self, fence: int) -> bool:
+        """Tell whether live readers of the patient's view, if any, know of a change of control."""
+        stream = self._streams.get(Audience.PATIENT)
+        return stream is None or stream.fence >= fence
+
     def positions(self) -> dict[Audience, Cursor]:
         return {name: stream.position for name, stream in self._streams.items() if stream.placed}
+
+    def standings(self) -> list[Standing]:
+        return [stream.standing for stream in self._streams.values() if stream.placed]
 
     def check(self, before: dict[Audience, Cursor], heads: dict[Audience, Cursor]) -> None:
         for audience, position in before.items():

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from auth.principal import Principal, Role
 from rooms.database import Database
@@ -94,7 +95,11 @@ class Flags:
             if on is not None:
                 connection.execute(insert(_FLAG), row)
 
-        await self._database.write(work)
+        try:
+            await self._database.write(work)
+        except IntegrityError:
+            # Another process set the same flag in this moment: now its row is there to be replaced.
+            await self._database.write(work)
         logger.info("flag_changed", tenant=by.tenant, flag=name, on=on, by=by.id)
         await self.load()
 

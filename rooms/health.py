@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import Connection
 
 from rooms.database import Database
 from rooms.schema import check, newest
+
+MAY_CREATE: Final = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class Health:
     """How many the server takes in all; None: it is not a server."""
     time: datetime | None
     """What its clock says; None: it has none of its own."""
+    writable: bool = True
+    """It takes what is written; a standby does not, nor does a server that was told so."""
+    tables_allowed: bool = True
+    """The hub may make and change tables."""
 
 
 async def examine(database: Database) -> Health:
@@ -55,4 +62,6 @@ def _examine(connection: Connection) -> Health:
         newest(),
         int(ask("SHOW max_connections")),
         time.astimezone(UTC),
+        ask("SHOW transaction_read_only") == "off",
+        bool(connection.exec_driver_sql(MAY_CREATE).scalar()),
     )

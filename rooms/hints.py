@@ -154,8 +154,8 @@ def _occupant(texts: Any) -> Occupant:
 
 
 def _roll_call(audience: Audience, members: Mapping[str, Any]) -> RollCall:
-    of = _text(members, "of") if "of" in members else None
-    return RollCall(_text(members, "process"), of)
+    known = members["known"]
+    return RollCall(_text(members, "process"), {name: _number(known, name) for name in known})
 
 
 _DECODERS: Final[Mapping[str, Callable[[Audience, Mapping[str, Any]], Hint]]] = {

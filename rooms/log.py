@@ -144,6 +144,8 @@ class _Batch:
     """What one transaction is about to write."""
 
     states: dict[str, RoomState]
+    unreadable: dict[str, Unavailable]
+    """The cases in which only a newer version can decide."""
     receipts: dict[str, tuple[str, Receipt]]
     """By name of the command: the digest of its content, and its receipt."""
     registered: set[str]
@@ -336,12 +338,12 @@ class Log(LogReads):
                 job.refuse(refusal)
 
     def _commit(self, connection: Connection, jobs: list[_Job]) -> _Batch:
-        states = _locked(connection, {job.case for job in jobs})
+        states, unreadable = _locked(connection, {job.case for job in jobs})
         # Before the receipts: whoever sees a patient that another process has just registered
         # must also see the receipt for it.
         registered = _registered(connection, jobs)
         uploads = lock_uploads(connection, {upload for job in jobs if (upload := _upload(job))})
-        batch = _Batch(states, _receipts(connection, jobs), registered, uploads)
+        batch = _Batch(states, unreadable, _receipts(connection, jobs), registered, uploads)
         for job in jobs:
             try:
                 self._append(batch, job)
@@ -351,6 +353,8 @@ class Log(LogReads):
         return batch
 
     def _append(self, batch: _Batch, job: _Job) -> None:
+        if job.case in batch.unreadable:
+            raise batch.unreadable[job.case]
         receipt = batch.repeat(job)
         if receipt is None:
             receipt = self._happen(batch, job)
@@ -429,8 +433,13 @@ _UPDATE: Final = update(table_of(CaseRow)).where(table_of(CaseRow).c.id == bindp
 _GROW: Final = update(table_of(RunRow)).where(table_of(RunRow).c.id == bindparam("run"))
 
 
-def _locked(connection: Connection, cases: set[str]) -> dict[str, RoomState]:
-    """Read and lock the rooms; in sorted order, so that two processes cannot lock each other."""
+def _locked(
+    connection: Connection, cases: set[str]
+) -> tuple[dict[str, RoomState], dict[str, Unavailable]]:
+    """Read and lock the rooms, and tell which cannot be read.
+
+    In sorted order, so that two processes cannot lock each other.
+    """
     query = (
         select(table_of(CaseRow))
         .where(col(CaseRow.id).in_(sorted(cases)))
@@ -443,7 +452,13 @@ def _locked(connection: Connection, cases: set[str]) -> dict[str, RoomState]:
     named = {row.run_id for row in rows if row.run_id is not None}
     answers = connection.execute(runs(named)).all() if named else []
     found = {answer.run_id: answer for answer in answers}
-    return {row.id: case_of(row, found.get(row.run_id)) for row in rows}
+    states, unreadable = {}, {}
+    for row in rows:
+        try:
+            states[row.id] = case_of(row, found.get(row.run_id))
+        except Unavailable as error:
+            unreadable[row.id] = error
+    return states, unreadable
 
 
 def _receipts(connection: Connection, jobs: Sequence[_Job]) -> dict[str, tuple[str, Receipt]]:

@@ -35,7 +35,7 @@ GATHER: Final = 0.1
 TICK: Final = 1.0
 """Seconds between two looks at whose time is up."""
 ASK_AGAIN: Final = 2.0
-"""Seconds after which a process is asked again."""
+"""Seconds after which the others are asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,6 @@ class Other:
     """Of its last announcement."""
     missed: bool = False
     """One before it was lost."""
-    asked: float = float("-inf")
     roster: Roster = field(default_factory=Roster)
 
 
@@ -143,6 +142,7 @@ class Presence:
         self._said = float("-inf")
         """When this process last gave a sign of life."""
         self._called = float("-inf")
+        self._swept = monotonic()
         self._stirred = asyncio.Event()
         self.changed: Callable[[str, Present, Present, str | None], None] = (
             lambda case, before, after, by: None
@@ -156,9 +156,10 @@ class Presence:
     def enter(self, case: str, connection: str, by: Principal) -> None:
         """Note a connection in a room; nothing happens if it is there already."""
         room = self._connections.setdefault(case, {})
-        if connection not in room:
-            self.appear(by)
+        if connection in room:
+            return
         room[connection] = by
+        self.appear(by)
         occupant = _occupant(case, by)
         self._leaving.pop(occupant, None)
         if occupant not in self._roster:
@@ -219,23 +220,23 @@ class Presence:
         if hint.process == self._process:
             return
         if isinstance(hint, RollCall):
-            if hint.of in (None, self._process) and self._number:
+            if hint.known.get(self._process, 0) != self._number:
                 self._wanted = True
                 self._stirred.set()
             return
         other = self._others.setdefault(hint.process, Other(self._monotonic()))
         other.heard = self._monotonic()
         self._learn(other, hint)
-        if other.missed and other.heard - other.asked >= ASK_AGAIN:
-            other.asked = other.heard
-            self.announce(RollCall(self._process, hint.process))
+        if other.missed:
+            self.call()
 
     def call(self) -> None:
-        """Ask all processes who is there: what they told may have been lost."""
+        """Ask the others who is there, as far as what they told may have been lost."""
         now = self._monotonic()
         if now - self._called >= ASK_AGAIN:
             self._called = now
-            self.announce(RollCall(self._process))
+            known = {name: each.number for name, each in self._others.items() if not each.missed}
+            self.announce(RollCall(self._process, known))
 
     def sign_of_life(self) -> list[Attendance]:
         """Give what may go out together with something else, so that it costs nothing later."""
@@ -248,6 +249,7 @@ class Presence:
         """Let go whose time is up, and announce what is due."""
         self._let_go()
         now = self._monotonic()
+        self._excuse_silence(now)
         for process, other in list(self._others.items()):
             if now - other.heard >= self._silence:
                 self._forget(process, other)
@@ -294,6 +296,14 @@ class Presence:
                 self._roster.remove(occupant)
             self._note(occupant, there=False)
 
+    def _excuse_silence(self, now: float) -> None:
+        """Blame nobody for what this process could not hear while it was frozen itself."""
+        frozen = now - self._swept - 2 * TICK
+        self._swept = now
+        if frozen > 0:
+            for other in self._others.values():
+                other.heard = min(other.heard + frozen, now)
+
     def _roll(self) -> Attendance:
         return Attendance(self._process, self._number, list(self._roster), whole=True)
 
@@ -310,9 +320,9 @@ class Presence:
         other.missed = not told.whole and (other.missed or told.number > expected)
         other.number = told.number
         if told.whole:
-            roster = Roster(told.come)
-            with self._telling(other.roster.cases | roster.cases):
-                other.roster = roster
+            differences = set(other.roster).symmetric_difference(told.come)
+            with self._telling({each.case for each in differences}):
+                other.roster = Roster(told.come)
             return
         with self._telling({each.case for each in (*told.come, *told.gone)}):
             for occupant in told.gone:

@@ -5,6 +5,7 @@ Invariant: whoever continues after a cursor is told when that cursor does not st
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,9 +16,9 @@ from auth.principal import Principal
 from rooms.cursor import START, Cursor, tag_of
 from rooms.database import Database
 from rooms.encoding import Record
-from rooms.errors import CursorLost, ResetReason
+from rooms.errors import CursorLost, ResetReason, Unavailable
 from rooms.events import SHUT, Audience
-from rooms.rows import state_of, states, table_of
+from rooms.rows import known, state_of, states, table_of
 from rooms.state import Answer, RoomState, Run, RunState, may_enter
 from rooms.tables import CaseRow, EventRow, PatientRow, RunRow
 
@@ -138,7 +139,8 @@ class LogReads:
         if row is None:
             return None
         ends = tuple(json.loads(row.ends))
-        return Answer(Run(row.id, row.fence, row.text, ends), RunState(row.state), row.message_id)
+        state = known(RunState, row.state, case)
+        return Answer(Run(row.id, row.fence, row.text, ends), state, row.message_id)
 
     async def newest_case(self, tenant: str, patient: str) -> str | None:
         """Give the case of a patient that was opened last and is not closed."""
@@ -223,7 +225,12 @@ class LogReads:
 
     async def _states(self, query: Select[Any]) -> list[RoomState]:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [state_of(row) for row in rows]
+        states = []
+        for row in rows:
+            # A case that only a newer version can read hides no other one.
+            with suppress(Unavailable):
+                states.append(state_of(row))
+        return states
 
     async def _first(self, query: Select[Any]) -> Row[Any] | None:
         return await self._database.read(lambda connection: connection.execute(query).first())

@@ -7,7 +7,7 @@ those of rooms that have no reader here.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -80,8 +80,8 @@ class RedisBroker:
             random=random,
             ping_every=ping_every,
         )
-        self.tell: Callable[[str], Any] = lambda case: None
-        """Gives what this process knows of a case, as JSON, to another process that asks."""
+        self.tell: Callable[[str], str] = lambda case: ""
+        """Gives what this process knows of a case to another process that asks."""
         self._inquiries = Inquiries(
             self._server, channels[Audience.STAFF], process, lambda case: self.tell(case)
         )
@@ -115,14 +115,14 @@ class RedisBroker:
         """How many processes, this one included, heard what was published last."""
         return self._publisher.receivers
 
-    async def ask(self, case: str) -> tuple[int, list[Any]]:
+    async def ask(self, case: str) -> tuple[int, list[bytes]]:
         """Ask the others what they know of a case: how many heard it, and what they say.
 
         Raises:
             Exception: Redis cannot be reached, or does not answer.
 
         """
-        return await self._inquiries.ask(case)
+        return await self._inquiries.ask(case, hears_itself=self._subscriber.connected)
 
     def attach(self, receive: Callable[[Hint], None]) -> None:
         self._receive = receive

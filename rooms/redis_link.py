@@ -86,14 +86,23 @@ class RedisServer:
             raise
         return Link(connection, self.commands)
 
-    async def about(self) -> tuple[str, float]:
-        """Give the version of the server, and its time in seconds since 1970."""
+    async def about(self, prefix: str) -> tuple[str, float]:
+        """Give the version of the server, and its time in seconds since 1970.
+
+        Raises:
+            Exception: it does not answer, or does not let us publish or hear what begins so.
+
+        """
         link = await self.connect()
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
                 await link.send(("INFO", "server"), ("TIME",))
                 lines = (await link.answer()).decode().splitlines()
                 seconds, micros = await link.answer()
+                nobody = f"{prefix}:doctor"
+                for command in (("PUBLISH", nobody, ""), ("SUBSCRIBE", nobody)):
+                    await link.send(command)
+                    await link.answer()
         finally:
             await link.close()
         members = dict(line.split(":", 1) for line in lines if ":" in line)

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from auth.claims import LEEWAY_S, MAX_LIFETIME_S
@@ -39,6 +40,14 @@ LASTS: Final = timedelta(seconds=MAX_LIFETIME_S + LEEWAY_S)
 """After so long every token that was issued before has expired."""
 
 
+PAGE: Final = 1_000
+"""Rows that are read at once, for PostgreSQL is spoken to on the event loop."""
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+Place = tuple[datetime, str, str, str]
+"""A place in the order of changes: when, and of what."""
+
+
 class About(StrEnum):
     """What a revocation names; the values are the claims of a token."""
 
@@ -57,6 +66,14 @@ class Revocation:
     until: datetime
     """When it is forgotten."""
 
+    @property
+    def turns_out_at(self) -> datetime:
+        """When whoever is connected must go: as soon as they can come back with a new token.
+
+        If the moment was said to lie in the future, they must go at once all the same.
+        """
+        return min(self.issued_before, _whole_second(self.until - LASTS))
+
 
 class Revocations:
     """What was revoked, at this process and at the others."""
@@ -65,8 +82,7 @@ class Revocations:
         self._database = database
         self._now = now
         self._known: dict[tuple[str, About, str], Revocation] = {}
-        self._newest: datetime | None = None
-        """When the newest of them was made."""
+        self._looked_at: datetime | None = None
         self._looks = 0
         self.enforce: Callable[[Callable[[Principal], bool]], None] = lambda turns_out: None
         """Called with who must go, after each look while anything is revoked: so it is found too
@@ -83,7 +99,7 @@ class Revocations:
         taken for an older one. Whoever is turned out after it can come back with a new one.
         """
         revoked = self._covering(by)
-        return revoked is not None and revoked.issued_before <= self._now()
+        return revoked is not None and revoked.turns_out_at <= self._now()
 
     async def revoke(
         self, by: Principal, about: About, subject: str, issued_before: datetime | None = None
@@ -114,10 +130,10 @@ class Revocations:
         before = _whole_second(max(before, now - LASTS))
         wanted = Revocation(about, subject, before, now + LASTS)
         try:
-            await self._database.write(lambda each: _store(each, by, wanted, now))
+            await self._database.write(lambda each: _store(each, by, wanted, self._now()))
         except IntegrityError:
             # Another process did the same in this moment: now there is a row to be changed.
-            await self._database.write(lambda each: _store(each, by, wanted, now))
+            await self._database.write(lambda each: _store(each, by, wanted, self._now()))
         logger.info("token_revoked", tenant=by.tenant, about=about, subject=subject, by=by.id)
         await self.load()
         self._enforce()
@@ -125,16 +141,15 @@ class Revocations:
 
     async def load(self) -> None:
         """Read what was revoked, here and elsewhere."""
-        whole = self._newest is None or self._looks % WHOLE_EVERY == 0
-        since = None if whole or self._newest is None else self._newest - OVERLAP
-        rows = await self._database.read(lambda connection: _revoked(connection, since))
-        self._looks += 1
-        for row in rows:
-            found = Revocation(About(row.about), row.subject, row.issued_before, row.until)
-            self._known[row.tenant, found.about, found.subject] = found
-            self._newest = max(self._newest or row.changed_at, row.changed_at)
         now = self._now()
-        self._known = {key: each for key, each in self._known.items() if each.until > now}
+        whole = self._looked_at is None or self._looks % WHOLE_EVERY == 0
+        # The clock of a database may go back, when another server takes its place.
+        since = EPOCH if self._looked_at is None or whole else min(self._looked_at, now) - OVERLAP
+        await self._read(since)
+        self._looks += 1
+        self._looked_at = now
+        if whole:
+            self._known = {key: each for key, each in self._known.items() if each.until > now}
 
     async def run(self) -> None:
         """Follow the other processes until cancelled."""
@@ -146,6 +161,18 @@ class Revocations:
                 logger.warning("revocations_wait_for_database")
             self._enforce()
 
+    async def _read(self, since: datetime) -> None:
+        """Learn what was changed after a moment, page by page."""
+        after: Place | None = (since, "", "", "")
+        while after is not None:
+            rows = await self._database.read(partial(_page, after=after))
+            for row in rows:
+                # A newer version may name what this one does not know.
+                if row.about in list(About):
+                    found = Revocation(About(row.about), row.subject, row.issued_before, row.until)
+                    self._known[row.tenant, found.about, found.subject] = found
+            after = _place(rows[-1]) if len(rows) == PAGE else None
+
     def _covering(self, by: Principal) -> Revocation | None:
         if by.issued_at is None:
             return None
@@ -153,8 +180,11 @@ class Revocations:
             revoked = self._known.get((by.tenant, About.SESSION, by.session))
             if revoked is not None:
                 return revoked
-        revoked = self._known.get((by.tenant, About.USER, by.id))
-        return revoked if revoked is not None and by.issued_at < revoked.issued_before else None
+        for user in (by.id, by.acting):
+            revoked = self._known.get((by.tenant, About.USER, user or ""))
+            if revoked is not None and by.issued_at < revoked.issued_before:
+                return revoked
+        return None
 
     def _enforce(self) -> None:
         if self._known:
@@ -162,6 +192,7 @@ class Revocations:
 
 
 _REVOCATION: Final = table_of(RevocationRow)
+_ORDER: Final = tuple(_REVOCATION.c[each] for each in ("changed_at", "tenant", "about", "subject"))
 
 
 def _store(connection: Connection, by: Principal, wanted: Revocation, now: datetime) -> None:
@@ -185,10 +216,13 @@ def _store(connection: Connection, by: Principal, wanted: Revocation, now: datet
     connection.execute(delete(_REVOCATION).where(_REVOCATION.c.until <= now))
 
 
-def _revoked(connection: Connection, since: datetime | None) -> list[Row[tuple[object, ...]]]:
-    query = select(_REVOCATION)
-    if since is not None:
-        query = query.where(_REVOCATION.c.changed_at > since)
+def _place(row: Row[Any]) -> Place:
+    return row.changed_at, row.tenant, row.about, row.subject
+
+
+def _page(connection: Connection, after: Place) -> list[Row[Any]]:
+    query = select(*_ORDER, _REVOCATION.c.issued_before, _REVOCATION.c.until)
+    query = query.where(tuple_(*_ORDER) > after).order_by(*_ORDER).limit(PAGE)
     return list(connection.execute(query))
 
 

@@ -2,17 +2,24 @@
 
 import json
 from collections.abc import Collection
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import structlog
 from sqlalchemy import Row, Select, select
 from sqlmodel import SQLModel
 
 from rooms.cursor import Cursor
 from rooms.encoding import Record
-from rooms.events import Audience, Control, Envelope, Message, Source, Status, Trigger
+from rooms.errors import Unavailable
+from rooms.events import Audience, Control, Envelope, Message, Source, Status
 from rooms.state import RoomState, Run, RunState, Task
 from rooms.tables import CaseRow, RunRow
+
+logger = structlog.get_logger()
+
+Word = TypeVar("Word", bound=StrEnum)
 
 
 def table_of(row: type[SQLModel]) -> Any:
@@ -130,28 +137,53 @@ def task_row(id: str, task: Task) -> dict[str, Any]:
     }
 
 
+def known(words: type[Word], word: str, case: str) -> Word:
+    """Read a word that decides what may happen in a case.
+
+    Raises:
+        Unavailable: a newer version wrote it. To guess what it allows could let the AI speak where
+            a person leads.
+
+    """
+    try:
+        return words(word)
+    except ValueError:
+        logger.warning("state_unknown", case=case, word=word, of=words.__name__)
+        raise Unavailable("A newer version of the hub leads this case. Try again.") from None
+
+
 def state_of(row: Row[Any]) -> RoomState:
-    """Read a row of `states`."""
+    """Read a row of `states`.
+
+    Raises:
+        Unavailable: a newer version wrote what this one does not know.
+
+    """
     return case_of(row, None if row.run_state is None else row)
 
 
 def case_of(row: Row[Any], answer: Row[Any] | None) -> RoomState:
-    """Read the row of a case, with that of the answer which it names, if it names one."""
-    over = answer is not None and RunState(answer.run_state).over
+    """Read the row of a case, with that of the answer which it names, if it names one.
+
+    Raises:
+        Unavailable: a newer version wrote what this one does not know.
+
+    """
+    over = answer is not None and known(RunState, answer.run_state, row.id).over
     return RoomState(
         case=row.id,
         tenant=row.tenant,
         patient_id=row.patient_id,
         patient_name=row.patient_name,
         opened_at=row.opened_at,
-        status=Status(row.status),
-        control=Control(row.control),
+        status=known(Status, row.status, row.id),
+        control=known(Control, row.control, row.id),
         fence=row.fence,
         ai_fence=row.ai_fence,
         owner_id=row.owner_id,
         owner_name=row.owner_name,
         waiting_since=row.waiting_since,
-        escalation=None if row.escalation is None else Trigger(row.escalation),
+        escalation=row.escalation,
         red_flag=row.red_flag,
         reminders=row.reminders,
         run=None if answer is None or over else _run_of(answer),

@@ -24,7 +24,7 @@ from rooms.database import Database
 from rooms.encoding import Record, Signal, to_json
 from rooms.errors import Code, Rejected, ResetReason, Unavailable, forbidden
 from rooms.events import Audience, Status
-from rooms.feed import Cut, Feed, Reader, Subscription, audit
+from rooms.feed import Cut, Feed, Reader, Standing, Subscription, audit
 from rooms.flags import Flags
 from rooms.log import Log, Receipt
 from rooms.presence import BEAT, GRACE, Presence, Present
@@ -34,6 +34,7 @@ from rooms.state import Alarm, Policy, RoomState, audience_of, may_enter
 from rooms.tasks import Tasks
 from rooms.timers import Timers
 from rooms.uploads import Uploads
+from rooms.visits import Visits
 from rooms.whereabouts import Whereabouts, whereabouts
 
 logger = structlog.get_logger()
@@ -46,6 +47,8 @@ PAGE_BYTES: Final = 524_288
 """Most bytes of events in one answer."""
 CONVERSATION: Final = 500
 """Events that the AI is told at most."""
+AT_ONCE: Final = 500
+"""Most cases that are read by one query."""
 MISSED: Final = 50
 """Most events in a `stale` answer."""
 
@@ -85,6 +88,10 @@ class Owner:
 
 
 NOBODY: Final = Owner(0, None, None)
+
+
+def _owner_of(state: RoomState) -> Owner:
+    return Owner(state.fence, state.owner_id, state.owner_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,10 @@ class Rooms:
         self.presence = Presence(process, monotonic=monotonic, grace=grace, beat=beat)
         self.presence.changed = self._tell_presence
         self.presence.announce = lambda hint: broker.publish([hint])
+        self._now = now
+        self.visits = Visits(now)
+        self.gap_at: datetime | None = None
+        """When hints of others may have been missed, the last time."""
         self.flags = Flags(database, policy or Policy(), now=now)
         self.revocations = Revocations(database, now=now)
         self.uploads = Uploads(database, now=now, new_id=new_id)
@@ -159,8 +170,8 @@ class Rooms:
         self._away_after = (policy or Policy()).away_after
         self._owners: dict[str, Owner] = {}
         """Who leads the cases that have readers here."""
-        self._hearing: dict[str, dict[Audience, int]] = {}
-        """The newest change of control that each audience was told, until both were told."""
+        self._shown: dict[str, str | None] = {}
+        """And who leads them as far as their patients were shown."""
         self._auditing = False
         self._listeners: list[Callable[[Hint], None]] = []
         broker.attach(self._receive)
@@ -306,12 +317,20 @@ class Rooms:
             raise
         stream.place(state)
         subscription.saw = state.run
-        self._note_owner(case, Owner(state.fence, state.owner_id, state.owner_name))
+        # Whoever is here already is told of a change of it by hints, and not by who joins.
+        if case in self._feeds:
+            owner = self._owners.setdefault(case, _owner_of(state))
+            self._shown.setdefault(case, owner.id)
         return Joined(state, subscription, entrance.start, head, resumed, entrance.reset)
 
     def head(self, case: str, audience: Audience) -> Cursor:
         """Give the last event that the readers of a joined room have here."""
         return self._feeds[case].head(audience)
+
+    def standings(self, case: str) -> list[Standing]:
+        """Tell how far the readers of a case have come here; nothing if it has none."""
+        feed = self._feeds.get(case)
+        return [] if feed is None else feed.standings()
 
     async def page(
         self, case: str, audience: Audience, after: Cursor, limit: int, kind: str = ""
@@ -455,6 +474,8 @@ class Rooms:
 
         Patients are told only if whoever leads their case has come or gone.
         """
+        if case not in self._feeds:
+            return
         frame = to_json(_presence_frame(case, now))
         self._deliver(Signal(case, Audience.STAFF, frame, by))
         owner = self._owners.get(case, NOBODY).id
@@ -463,30 +484,29 @@ class Rooms:
             self._deliver(Signal(case, Audience.PATIENT, frame))
 
     def _change_owner(self, record: Record) -> None:
-        """Note who leads a case now, and tell its patient once they know of the change.
-
-        The hints for the two audiences may come in any order.
-        """
-        if record.case not in self._feeds:
+        """Note who leads a case now; the hints for the two audiences may come in any order."""
+        feed = self._feeds.get(record.case)
+        if feed is None:
             return
-        data = record.data
         if record.audience is Audience.STAFF:
-            before = self._owners.get(record.case, NOBODY).id
+            data = record.data
             owner = Owner(data["fence"], data.get("owner_id"), data.get("owner"))
             self._note_owner(record.case, owner)
-            if owner.id == before:
-                return
-        heard = self._hearing.setdefault(record.case, {})
-        heard[record.audience] = data["fence"]
-        if heard.get(Audience.STAFF) == heard.get(Audience.PATIENT):
-            del self._hearing[record.case]
-            frame = to_json(self.patient_presence_frame(record.case))
-            self._deliver(Signal(record.case, Audience.PATIENT, frame))
+        self._show_owner(feed)
 
     def _note_owner(self, case: str, owner: Owner) -> None:
         # What was read from the log may be older than what was heard meanwhile.
-        if owner.fence >= self._owners.get(case, NOBODY).fence:
+        if case in self._feeds and owner.fence >= self._owners.get(case, NOBODY).fence:
             self._owners[case] = owner
+
+    def _show_owner(self, feed: Feed) -> None:
+        """Tell the patient of a case who leads it, once they know that this has changed."""
+        owner = self._owners.get(feed.case, NOBODY)
+        if self._shown.get(feed.case) == owner.id or not feed.knows(owner.fence):
+            return
+        self._shown[feed.case] = owner.id
+        frame = to_json(self.patient_presence_frame(feed.case))
+        self._deliver(Signal(feed.case, Audience.PATIENT, frame))
 
     def _alarm(self, command: Command, by: Principal) -> Alarm | None:
         """Find what a patient's words set off, as far as it may."""
@@ -517,6 +537,7 @@ class Rooms:
 
     def hints_lost(self) -> None:
         """Ask the log and the other processes for what hints may have told in vain."""
+        self.gap_at = self._now()
         self.audit_soon()
         self.presence.call()
 
@@ -530,6 +551,21 @@ class Rooms:
         self._auditing = False
         if self._feeds:
             await audit(self.log, list(self._feeds.values()))
+            await self._audit_owners()
+
+    async def _audit_owners(self) -> None:
+        """Find changes of owner of which readers have learned from the log, and no hint told."""
+        owners = self._owners
+        feeds = [feed for feed in self._feeds.values() if feed.case in owners]
+        lost = [feed.case for feed in feeds if feed.fence > owners[feed.case].fence]
+        try:
+            for start in range(0, len(lost), AT_ONCE):
+                for state in await self.log.states_of(lost[start : start + AT_ONCE]):
+                    self._note_owner(state.case, _owner_of(state))
+        except Unavailable:
+            logger.warning("owners_wait_for_log", cases=len(lost))
+        for feed in feeds:
+            self._show_owner(feed)
 
     def listen(self, listener: Callable[[Hint], None]) -> None:
         """Let somebody hear every hint that reaches this process."""
@@ -568,7 +604,7 @@ class Rooms:
     def _forget(self, feed: Feed) -> None:
         self._feeds.pop(feed.case, None)
         self._owners.pop(feed.case, None)
-        self._hearing.pop(feed.case, None)
+        self._shown.pop(feed.case, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         try:

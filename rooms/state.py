@@ -73,8 +73,9 @@ class RoomState:
     owner_id: str | None = None
     owner_name: str | None = None
     waiting_since: datetime | None = None
-    escalation: Trigger | None = None
-    """Why a person is needed, since the AI last led alone; an emergency outweighs all else."""
+    escalation: str | None = None
+    """Why a person is needed, since the AI last led alone; an emergency outweighs all else. Mostly
+    a `Trigger`; what a newer version calls otherwise is kept as it is."""
     red_flag: str | None = None
     """The newest emergency that staff were told of, since the AI last led alone."""
     reminders: int = 0

@@ -145,7 +145,7 @@ class RevocationRow(SQLModel, table=True):
     changed_at: datetime = Field(sa_type=Instant)
     changed_by: str
 
-    __table_args__ = (Index("revocation_changed", "changed_at"),)
+    __table_args__ = (Index("revocation_changed", "changed_at", "tenant", "about", "subject"),)
 
 
 class EventRow(SQLModel, table=True):

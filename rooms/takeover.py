@@ -139,7 +139,7 @@ def remind(state: RoomState, command: Remind, terms: Terms) -> Decision:
     if state.control is not Control.WAITING or state.fence != command.fence or state.status in SHUT:
         return Decision()
     escalation = Escalation(
-        trigger=state.escalation or Trigger.RELEASED,
+        trigger=_trigger(state),
         reason="Nobody has accepted this case yet.",
         reminder=command.reminder,
     )
@@ -162,6 +162,12 @@ def _control(
 ) -> Event:
     change = ControlChange(control=control, fence=state.fence + 1, reason=reason, brief=brief)
     return Event("control", by, change)
+
+
+def _trigger(state: RoomState) -> Trigger:
+    """Tell why a person is needed, as well as this version can."""
+    known = [trigger for trigger in Trigger if trigger == state.escalation]
+    return known[0] if known else Trigger.RELEASED
 
 
 def _remind(state: RoomState, terms: Terms, fence: int, told: int) -> Task:

@@ -47,9 +47,12 @@ class Claim:
 
 
 class Later(Exception):
-    """Raised by a handler: it is too early, and the task is to be claimed again then."""
+    """Raised by a handler: it is too early, and the task is to be claimed again then.
 
-    def __init__(self, due: datetime) -> None:
+    Without a moment: this process is about to stop, and another one may claim it at once.
+    """
+
+    def __init__(self, due: datetime | None = None) -> None:
         super().__init__(due)
         self.due = due
 
@@ -158,7 +161,7 @@ class Tasks:
         try:
             await self._handlers[claim.kind](claim)
         except Later as later:
-            await self._put_back(claim, later.due, "later", attempts=0)
+            await self._put_back(claim, later.due or self._now(), "later", attempts=0)
         except Exception as error:  # noqa: BLE001 - whatever it was, the task is tried again
             await self._fail(claim, error)
         else:

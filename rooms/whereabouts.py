@@ -1,16 +1,27 @@
 """What the log knows of one event, for whoever asks what became of it."""
 
+import asyncio
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlmodel import col
 
 from rooms.database import Database
+from rooms.errors import Unavailable
 from rooms.rows import table_of
 from rooms.tables import CaseRow, EventRow, TaskRow
+
+EVENTS: Final = 20_000
+"""Most events that the first transaction looks at, unless one case has more; the next, 4 times."""
+MOST_EVENTS: Final = 500_000
+CASES: Final = 10_000
+"""Most cases of which."""
+SEARCH_S: Final = 4.0
+"""Seconds in which an event is looked for in all cases of its tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +46,61 @@ class Whereabouts:
 async def whereabouts(
     database: Database, tenant: str, id: str, case: str | None = None
 ) -> Whereabouts | None:
-    """Find an event of a tenant by its id; without its case every event must be looked at.
+    """Find an event of a tenant by its id, which no index knows.
+
+    Without its case it is looked for in all, the newest first, in steps that hold nobody up.
 
     Raises:
-        Unavailable: the database does not answer, or not in time.
+        Unavailable: the database does not answer, or there are too many cases.
 
     """
-    return await database.read(lambda connection: _find(connection, tenant, id, case))
+    if case is not None:
+        return await database.read(lambda connection: _find(connection, tenant, id, [case]))
+    try:
+        async with asyncio.timeout(SEARCH_S):
+            return await _search(database, tenant, id)
+    except TimeoutError:
+        message = f"The event was not found within {SEARCH_S:.0f} s. Name its case."
+        raise Unavailable(message) from None
 
 
-def _find(connection: Connection, tenant: str, id: str, case: str | None) -> Whereabouts | None:
+async def _search(database: Database, tenant: str, id: str) -> Whereabouts | None:
+    cases = await database.read(lambda connection: _cases(connection, tenant))
+    for some in _portions(cases):
+        found = await database.read(lambda connection: _find(connection, tenant, id, some))  # noqa: B023 - awaited at once
+        if found is not None:
+            return found
+    return None
+
+
+def _cases(connection: Connection, tenant: str) -> list[tuple[str, int]]:
+    """Give the cases of a tenant, each with how many events it has."""
+    newest = func.coalesce(col(CaseRow.last_message_at), col(CaseRow.opened_at)).desc()
+    query = select(col(CaseRow.id), col(CaseRow.staff_seq)).where(col(CaseRow.tenant) == tenant)
+    return [(row.id, row.staff_seq) for row in connection.execute(query.order_by(newest))]
+
+
+def _portions(cases: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
+    portion: list[str] = []
+    size, most = 0, EVENTS
+    for case, events in cases:
+        if portion and (size + events > most or len(portion) == CASES):
+            yield portion
+            portion, size, most = [], 0, min(4 * most, MOST_EVENTS)
+        portion.append(case)
+        size += events
+    if portion:
+        yield portion
+
+
+def _find(connection: Connection, tenant: str, id: str, cases: Sequence[str]) -> Whereabouts | None:
     query = (
         select(table_of(EventRow))
         .join(table_of(CaseRow), col(CaseRow.id) == col(EventRow.case_id))
-        .where(col(EventRow.id) == id, col(CaseRow.tenant) == tenant)
+        .where(
+            col(EventRow.case_id).in_(cases), col(EventRow.id) == id, col(CaseRow.tenant) == tenant
+        )
     )
-    if case is not None:
-        query = query.where(col(EventRow.case_id) == case)
     row = connection.execute(query).first()
     if row is None:
         return None

@@ -439,6 +439,19 @@ async def test_a_stop_breaks_off_an_answer_that_takes_too_long(tmp_path: Path) -
     assert await texts_after(tmp_path) == ["What do I need?", f"A passport\n\n{BROKEN_OFF}"]
 
 
+async def test_a_stop_hands_an_answer_that_nobody_has_seen_over_to_another_process_at_once(
+    tmp_path: Path,
+) -> None:
+    async with asyncio.timeout(WITHIN), scene(tmp_path, drain_s=10 * WITHIN) as here:
+        asked = await here.ask()
+    assert asked.closed.is_set()
+    async with scene(tmp_path, open_case=False) as here:
+        again = await here.model.next()
+        again.end("A passport.")
+        answer = await here.answer()
+    assert answer["data"]["text"] == "A passport."
+
+
 async def texts_after(folder: Path) -> list[str]:
     """Give what stands in the log after a restart, before anybody could go on with an answer."""
     async with running_hub(folder, open_case=False) as hub, hub.enter(MARIA, after="0.0") as maria:

@@ -498,7 +498,7 @@ async def test_nobody_sees_that_the_stream_of_an_owner_ends_in_due_turn_and_is_r
         for _ in range(3):
             async with hub.stream(FEED, "cora") as again:
                 await again.rest()
-        assert hub.rooms.patient_presence_frame(hub.case)["online"]
+        assert hub.rooms.presence.present(hub.case).has(CORA.id)
         assert told == []
 
 

@@ -196,6 +196,9 @@ class Scene:
     def resume(self) -> None:
         self.resumed += 1
 
+    def close(self) -> None:
+        """Take part in the room no longer."""
+
     async def receive(self) -> Message:
         await self.hung_up.wait()
         return {"type": "http.disconnect"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.faults.member import Member, Sent
 from tests.kit import Frame
 
-HIDDEN = ("note", "escalation", "delivery")
+HIDDEN = ("note", "escalation", "delivery", "huddle")
 """The kinds that no patient may learn of."""
 
 Logs = Mapping[tuple[str, bool], Sequence[Frame]]

@@ -1,4 +1,4 @@
-"""Processes that die, freeze, or are replaced, while people talk at all of them."""
+"""Processes that die or freeze, while people talk at all of them."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SPARE_S = 0.5
 """PostgreSQL ends such a transaction after 1.5 s, and who waits for it is told after 2."""
 
 
-async def test_hubs_that_are_killed_or_replaced_lose_and_double_nothing(
+async def test_hubs_that_are_killed_lose_and_double_nothing(
     tmp_path: Path, postgres: Postgres
 ) -> None:
     async with world(tmp_path, 1, postgres) as made:
@@ -25,14 +25,6 @@ async def test_hubs_that_are_killed_or_replaced_lose_and_double_nothing(
             await made.flow(20)
             await made.restart(place)
             await made.flow(20)
-        for place in made.places:
-            assert await place.process.terminate() == 0
-            place.reachable = False
-            await made.flow(20)
-            await made.restart(place)
-            await made.flow(20)
-        codes = {each.code for member in made.members for each in member.sojourns}
-    assert 4503 in codes
 
 
 async def test_a_hub_that_was_frozen_tells_nothing_that_is_no_longer_true(

@@ -294,6 +294,7 @@ async def world(
     cases: int = 2,
     wandering: float = WANDERING,
     clocks: Sequence[float] = (0, 0),
+    **settings: str,
 ) -> AsyncIterator[World]:
     """Make a world in which people talk; at the end of its block it comes to rest.
 
@@ -304,6 +305,7 @@ async def world(
         cases: how many.
         wandering: how often people change to another hub, of all that they do.
         clocks: by how many seconds the clock of each hub is wrong.
+        settings: of the hubs.
 
     """
     with running_valkey() as valkey:
@@ -321,6 +323,7 @@ async def world(
                     "HUB_DATABASE_URL": f"{POSTGRES}:{to_postgres.port}/{database}",
                     "HUB_REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0",
                     "ANTHROPIC_BASE_URL": model.url,
+                    **settings,
                 }
                 port = stack.enter_context(reserved_port())
                 process = _hub(folder / f"hub-{number}", port, shift, environment)

@@ -488,7 +488,7 @@ async def test_a_client_is_not_blamed_for_a_silence_in_which_it_was_not_listened
         await maria.expect_nothing_but("ping")
 
 
-@pytest.mark.parametrize("method", ["flush", "sweep"])
+@pytest.mark.parametrize("method", ["flush", "sweep", "end"])
 async def test_a_fault_with_one_socket_is_not_felt_by_the_others(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -497,14 +497,16 @@ async def test_a_fault_with_one_socket_is_not_felt_by_the_others(
         async with hub.enter(PRIYA) as priya:
             work = getattr(Connection, method)
 
-            def fail(connection: Connection) -> None:
+            def fail(connection: Connection, *given: Any) -> None:
                 if connection is faulty:
                     raise ZeroDivisionError
-                work(connection)
+                work(connection, *given)
 
             monkeypatch.setattr(Connection, method, fail)
             for key in ("k1", "k2"):
                 assert (await priya.ask(message(key)))["type"] == "ack"
             clock.move(hub, 31)
+            if method == "end":
+                hub.hub.manager.turn_out(lambda by: by.id == MARIA.sub)
             await priya.expect("ping")
             await until(lambda: len(hub.hub.manager.of_case(CASE)) == 1)

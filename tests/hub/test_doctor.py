@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +17,7 @@ from hub.app import utc_now
 from hub.doctor import Verdict, examination
 from hub.settings import Settings
 from tests.auth.kit import KeyServer, jwk, key_set, private_key
-from tests.servers import running_postgres
+from tests.servers import Postgres, running_postgres
 from tests.valkey import Valkey, running_valkey
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
@@ -86,8 +87,22 @@ def test_a_first_try_is_fit_to_run_and_no_production(tmp_path: Path) -> None:
         ({"HUB_DATABASE_URL": "postgresql://u@127.0.0.1:1/d"}, "database", "HUB_DATABASE_URL"),
         ({"HUB_DATA_DIR": "/dev/null/var"}, "data", "can be written to"),
         ({"HUB_PUBLIC_URL": "hub.example.org"}, "address", "Write https://host"),
+        ({"HUB_DATABASE_URL": "postgresql://u:p@h:port/d"}, "database", "%40"),
+        ({"HUB_DATABASE_URL": "postgresql://u@h/d?pool=1"}, "database", "not pool"),
+        ({"HUB_DATABASE_URL": "sqlite://hub.db"}, "database", "three slashes"),
+        ({"HUB_DATABASE_URL": "sqlite:////dev/null/hub.db"}, "data", "is no folder"),
+        ({"HUB_PUBLIC_URL": "https://hub.example.org:port"}, "address", "Write https://host"),
+        ({"HUB_PUBLIC_URL": "https://u:p@hub.example.org"}, "address", "Write https://host"),
+        ({"HUB_PUBLIC_URL": "https://Hub.example.org:443/"}, "address", "https://hub.example.org."),
         ({"HUB_ALLOWED_ORIGINS": "https://a.example/"}, "origins", "without a path"),
+        ({"HUB_ALLOWED_ORIGINS": "https://a.example:443"}, "origins", "usual port"),
+        ({"HUB_SERVICE_TOKEN": "short"}, "tokens", "openssl rand -hex 32"),
         ({"ANTHROPIC_API_KEY": " sk-ant-1"}, "assistant", "Copy it"),
+        (
+            {"ANTHROPIC_API_KEY": "sk-ant-1", "ANTHROPIC_BASE_URL": "a.example"},
+            "assistant",
+            "ANTHROPIC_BASE_URL",
+        ),
     ],
 )
 def test_what_keeps_a_hub_from_running_fails(
@@ -122,6 +137,61 @@ def test_a_key_set_that_is_away_fails_and_loose_rules_are_warned_of() -> None:
     assert "HUB_JWT_ISSUER" in advice
     assert "HUB_STAFF_ORGANISATIONS" in advice
     assert "HUB_PUBLIC_URL" in advice
+
+
+def test_no_secret_is_shown_to_whoever_reads_the_report(valkey: Valkey, tmp_path: Path) -> None:
+    secret = "s3cr3t"
+    for variables in (
+        {"HUB_DATABASE_URL": f"postgresql://u:{secret}@127.0.0.1:1/d"},
+        {"HUB_DATABASE_URL": f"postgresql://u:p@{secret}:port@127.0.0.1:1/d"},
+        {"HUB_REDIS_URL": f"redis://:{secret}@127.0.0.1:{valkey.port}"},
+        {"HUB_REDIS_URL": f"redis://:{secret}@127.0.0.1:port"},
+        {"HUB_PUBLIC_URL": f"https://u:{secret}@hub.example.org"},
+        {"HUB_DEV": "0", "HUB_JWKS_URL": f"https://u:{secret}@localhost:1/?key={secret}"},
+        {"HUB_DEV": "0", "HUB_JWT_PUBLIC_KEY": secret},
+        {"HUB_SERVICE_TOKEN": secret},
+        {"ANTHROPIC_API_KEY": f" {secret}"},
+    ):
+        settings = {"HUB_DEV": "1", "HUB_DATA_DIR": str(tmp_path), "NO_PROXY": "*", **variables}
+        result = CliRunner().invoke(main, ["doctor"], env=settings)
+        assert result.exit_code == 1, variables
+        assert secret not in result.output
+
+
+async def test_a_database_that_only_reads_fails(postgres: Postgres, postgres_url: str) -> None:
+    name = urlsplit(postgres_url).path[1:]
+    await postgres.ask(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    settings = Settings(dev=True, database_url=postgres_url)
+    found = [finding async for finding in examination(settings, utc_now, time.monotonic)]
+    failed = [f.text for f in found if f.verdict is Verdict.FAIL and f.about == "database"]
+    assert len(failed) == 1
+    assert "the primary" in failed[0]
+
+
+async def test_a_user_who_may_make_no_tables_fails(postgres: Postgres, postgres_url: str) -> None:
+    await postgres.ask("CREATE ROLE narrow LOGIN")
+    try:
+        url = postgres_url.replace("postgres@", "narrow@")
+        settings = Settings(dev=True, database_url=url)
+        found = [finding async for finding in examination(settings, utc_now, time.monotonic)]
+    finally:
+        await postgres.ask("DROP ROLE narrow")
+    failed = [f.text for f in found if f.verdict is Verdict.FAIL and f.about == "database"]
+    assert len(failed) == 1
+    assert "GRANT CREATE" in failed[0]
+
+
+def test_a_user_of_redis_who_may_not_use_our_channels_fails(valkey: Valkey, tmp_path: Path) -> None:
+    rights = ("+info", "+time", "+ping", "+publish", "+subscribe")
+    for channels, status in (("&other:*", 1), ("&hub:*", 0)):
+        valkey.ask("ACL", "SETUSER", "narrow", "reset", "on", ">p", *rights, channels)
+        found, findings = doctor(
+            HUB_DEV="1",
+            HUB_DATA_DIR=str(tmp_path),
+            HUB_REDIS_URL=f"redis://narrow:p@127.0.0.1:{valkey.port}",
+        )
+        assert found == status
+        assert one(findings["fail" if status else "ok"], "redis")
 
 
 @pytest.mark.parametrize(("allowed", "status", "verdict"), [("0", 1, "fail"), ("1", 0, "warn")])

@@ -8,10 +8,12 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlmodel import col, select
 
 from auth.dev import DevKeys
 from auth.principal import Role
@@ -20,6 +22,8 @@ from hub import demo
 from hub.__main__ import main
 from hub.app import Hub, utc_now
 from hub.server import HubServer
+from rooms.database import open_database
+from rooms.tables import RevocationRow
 from tests.kit import CASE, PRIYA, TENANT, WITHIN, running_hub
 
 pytestmark = pytest.mark.usefixtures("plain_environment", "logging_as_before")
@@ -194,6 +198,21 @@ async def test_migrate_brings_a_database_to_the_newest_revision(database_url: st
         result = await asyncio.to_thread(run, "migrate", **variables)
         assert result.exit_code == 0
         assert told in result.output
+
+
+async def test_a_revocation_goes_by_the_clock_of_the_database(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_database(postgres_url)
+    await database.create()
+    monkeypatch.setattr("hub.__main__.utc_now", lambda: utc_now() - timedelta(hours=1))
+    result = await asyncio.to_thread(run, "revoke", "u1", HUB_DEV="1", DATABASE_URL=postgres_url)
+    assert result.exit_code == 0, result.output
+    made = await database.read(
+        lambda connection: connection.execute(select(col(RevocationRow.issued_before))).scalar_one()
+    )
+    await database.close()
+    assert abs(made - utc_now()) < timedelta(minutes=5)
 
 
 def test_migrate_says_why_it_cannot(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Every socket of a process: counted, found by its case, and let go in order."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from auth.principal import Role
 from hub.manager import ConnectionManager
@@ -35,6 +37,20 @@ async def eventually_open(hub: RunningHub, sockets: int) -> None:
     async with asyncio.timeout(WITHIN):
         while hub.hub.manager.connections != sockets:  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0.005)
+
+
+async def test_the_more_leave_the_longer_is_the_time_over_which_they_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.manager.SPREAD_EACH_MS", 5_000)
+    dependencies = {"random": lambda: 0.5}
+    async with (
+        running_hub(tmp_path, dependencies=dependencies) as hub,
+        hub.enter(MARIA) as maria,
+        hub.enter(PRIYA),
+    ):
+        hub.server.handle_exit(signal.SIGTERM, None)
+        assert (await maria.expect("goodbye"))["in_ms"] == 5_000
 
 
 async def test_sockets_are_counted_by_case(tmp_path: Path) -> None:

@@ -144,6 +144,23 @@ async def test_an_old_token_opens_no_door_and_a_new_one_opens_all(tmp_path: Path
             await again.expect_nothing_but("ping", "presence")
 
 
+async def test_a_request_that_comes_in_slowly_writes_nothing_after_a_revocation(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path) as hub, hub.enter(PRIYA) as priya:
+        body = b'{"text":"Late"}'
+        headers = {**hub.headers(MARIA), "Host": "hub", "Content-Length": len(body)}
+        head = [f"POST /api/v1/cases/{CASE}/messages HTTP/1.1"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        writer.write("\r\n".join([*head, "", ""]).encode() + body[:-1])
+        assert (await revoke(hub, {"sub": MARIA.sub})).status_code == 200
+        writer.write(body[-1:])
+        assert (await asyncio.wait_for(reader.readline(), WITHIN)).split()[1] == b"401"
+        writer.close()
+        await priya.expect_nothing_but("ping")
+
+
 async def test_who_renews_in_time_stays_and_who_has_another_role_comes_anew(
     tmp_path: Path,
 ) -> None:

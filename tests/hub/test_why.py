@@ -1,6 +1,9 @@
 """Why did she not get it: the one answer, from every process."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,17 @@ from click.testing import CliRunner
 
 from auth.principal import Role
 from hub.__main__ import main
-from hub.why import lines
+from hub.why import Why
+from hub.why_text import lines
+from rooms.broker import MemoryBroker
+from rooms.redis_broker import RedisBroker
 from rooms.redis_inquiries import ANSWERED_WITHIN
-from tests.kit import CASE, MARIA, PRIYA, WITHIN, Frame, Identity, RunningHub, running_hub
+from tests.ai.kit import GatedModel
+from tests.kit import CASE, MARIA, PRIYA, WITHIN, Identity, RunningHub, running_hub
 from tests.stories.test_two_processes import pair
+from tests.valkey import running_valkey
 
+HIDDEN = [("user_maria", "hidden")]
 SAM = Identity("user_sam", "Sam", Role.SUPERVISOR)
 STRANGER = Identity("user_x", "X", Role.SUPERVISOR, tenant="tenant-2")
 
@@ -35,6 +44,10 @@ async def verdicts(hub: RunningHub, event: str) -> list[tuple[str, str]]:
     return [(visit["user"], visit["verdict"]) for visit in (await ask(hub, event))["visits"]]
 
 
+async def ways(hub: RunningHub, event: str) -> dict[str, str]:
+    return {visit["way"]: visit["verdict"] for visit in (await ask(hub, event))["visits"]}
+
+
 async def until(hub: RunningHub, event: str, expected: list[tuple[str, str]]) -> None:
     async with asyncio.timeout(WITHIN):
         while await verdicts(hub, event) != expected:  # noqa: ASYNC110 - what other people do
@@ -53,8 +66,10 @@ async def test_it_tells_who_had_left_and_with_what_she_came_back(tmp_path: Path)
             await maria.send({"type": "pong", "seq": 3})
             await until(hub, missed, [("user_maria", "left"), ("user_maria", "applied")])
             why = await ask(hub, missed)
+        async with hub.enter(MARIA, after=maria.cursor):
+            assert (await verdicts(hub, missed))[-1] == ("user_maria", "resumed")
         assert why["event"]["case"] == CASE
-        assert why["event"]["by"] == {"type": "coordinator", "id": "user_priya"}
+        assert why["event"]["actor"] == {"type": "coordinator", "id": "user_priya"}
         assert (why["event"]["staff_seq"], why["event"]["patient_seq"]) == (3, 3)
         gone, here = why["visits"]
         assert (gone["conn"], gone["start"], gone["written"]) == (left, 0, 1)
@@ -86,6 +101,144 @@ async def test_it_tells_with_what_the_hub_closed_a_socket(tmp_path: Path) -> Non
         await until(hub, missed, [("user_maria", "left")])
         [visit] = (await ask(hub, missed))["visits"]
     assert visit["code"] == 4503
+
+
+@asynccontextmanager
+async def reading(hub: RunningHub, path: str, after: str = "") -> AsyncIterator[None]:
+    """Read an SSE stream, of which the beginning has come."""
+    headers = {"Last-Event-ID": after}
+    async with (
+        hub.rest(MARIA) as rest,
+        rest.stream("GET", f"cases/{CASE}/{path}", headers=headers) as stream,
+    ):
+        chunks = stream.aiter_raw()
+        await anext(chunks)
+        yield
+
+
+async def test_it_tells_what_was_written_to_streams_and_with_what_they_came_back(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path) as hub:
+        async with (
+            reading(hub, "stream"),
+            reading(hub, "messages/stream"),
+            reading(hub, "chat/stream"),
+        ):
+            hello = await say(hub, "Hello")
+            note = await say(hub, "psst", "notes")
+            async with hub.rest(PRIYA) as rest:
+                active = await rest.post(f"cases/{CASE}/status", json={"status": "active"})
+            found = [await ways(hub, event) for event in (hello, active.json()["id"])]
+            assert found == [
+                {"stream": "written", "messages": "written", "answers": "hidden"},
+                {"stream": "written", "messages": "hidden", "answers": "hidden"},
+            ]
+            assert {verdict for _, verdict in await verdicts(hub, note)} == {"hidden"}
+        await until(hub, await say(hub, "Are you there?"), [("user_maria", "left")] * 2 + HIDDEN)
+        async with hub.rest(MARIA) as rest:
+            cursor = (await rest.get(f"cases/{CASE}/events", params={"limit": 2})).json()["cursor"]
+        async with reading(hub, "stream", cursor):
+            *_, visit = (await ask(hub, hello))["visits"]
+    assert (visit["verdict"], visit["start"], visit["conn"][:2]) == ("resumed", 2, "c_")
+
+
+async def test_it_tells_what_was_written_to_a_stream_of_answers(tmp_path: Path) -> None:
+    model = GatedModel()
+    async with (
+        running_hub(tmp_path, dependencies={"model": model}) as hub,
+        reading(hub, "chat/stream"),
+        hub.enter(MARIA) as maria,
+    ):
+        await maria.send({"type": "message", "key": "k", "text": "Hello"})
+        asked = await model.next()
+        asked.say("A pass")
+        asked.end("port.")
+        found = []
+        for _ in ("Hello", "A passport."):
+            event = await maria.expect("event", kind="message")
+            found.append(await ways(hub, event["id"]))
+    assert found == [
+        {"answers": "hidden", "websocket": "written"},
+        {"answers": "written", "websocket": "written"},
+    ]
+
+
+async def test_what_comes_after_a_stream_was_ended_does_not_count_as_written(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path) as hub, reading(hub, "stream"):
+        [visit] = hub.hub.rooms.visits.of_case(CASE)
+        assert visit.subscription is not None
+        hub.hub.sse.turn_out(lambda by: True)
+        # In this very moment, and not only when the response is over.
+        assert visit.subscription.closed
+        await until(hub, await say(hub, "Hello"), [("user_maria", "left")])
+
+
+async def test_it_tells_what_those_who_poll_asked_for_last(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, hub.rest(MARIA) as rest:
+        cursor = (await rest.get(f"cases/{CASE}/events")).json()["cursor"]
+        hello = await say(hub, "Hello")
+        assert await verdicts(hub, hello) == [("user_maria", "left")]
+        cursor = (await rest.get(f"cases/{CASE}/events?after={cursor}")).json()["cursor"]
+        assert await verdicts(hub, hello) == [("user_maria", "written")]
+        await rest.get(f"cases/{CASE}/events?after={cursor}")
+        await rest.get(f"cases/{CASE}/events?before=2")
+        why = await ask(hub, hello)
+    assert [(visit["way"], visit["verdict"]) for visit in why["visits"]] == [("polling", "resumed")]
+    assert any("polling" in line for line in lines(Why.model_validate(why)))
+
+
+async def test_it_tells_whether_the_readers_of_a_process_were_told_by_a_hint(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path) as hub:
+        before = await say(hub, "before")
+        assert (await ask(hub, before))["processes"][0]["streams"] == []
+        async with hub.enter(MARIA) as maria:
+            broker = hub.hub.broker
+            assert isinstance(broker, MemoryBroker)
+            hear = broker._receive
+            assert hear is not None
+            broker.attach(lambda hint: None)
+            lost = await say(hub, "lost")
+            assert await came(hub, lost) == "missing"
+            broker.attach(hear)
+            late = await say(hub, "late")
+            await maria.expect_message("late")
+            told = await say(hub, "told")
+            found = [await came(hub, event) for event in (before, lost, late, told)]
+            assert found == ["before", "log", "log", "hint"]
+
+
+async def came(hub: RunningHub, event: str) -> str:
+    [stream] = (await ask(hub, event))["processes"][0]["streams"]
+    return str(stream["came"])
+
+
+async def test_a_client_that_confirms_what_it_was_not_given_is_not_believed(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path) as hub:
+        async with hub.enter(MARIA) as maria:
+            await maria.send({"type": "pong", "seq": 99})
+            await maria.expect_nothing_but()
+        await until(hub, await say(hub, "Hello"), [("user_maria", "left")])
+
+
+async def test_a_process_tells_of_the_newest_visits_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.why.VISITS", 2)
+    async with running_hub(tmp_path) as hub:
+        hello = await say(hub, "Hello")
+        async with hub.enter(MARIA), hub.enter(PRIYA):
+            async with hub.enter(SAM):
+                pass
+            why = await ask(hub, hello)
+    assert [visit["user"] for visit in why["visits"]] == ["user_maria", "user_priya"]
+    assert why["processes"][0]["omitted"] == 1
 
 
 async def test_nothing_of_it_is_a_text_or_a_name(tmp_path: Path) -> None:
@@ -124,7 +277,7 @@ async def test_a_process_that_does_not_answer_is_counted(tmp_path: Path, postgre
     async with pair(tmp_path, postgres_url) as hubs:
         event = await say(hubs.one, "Hello")
 
-        def fail(case: str) -> Frame:
+        def fail(case: str) -> str:
             raise ZeroDivisionError
 
         hubs.one.hub.broker.tell = fail  # type: ignore[union-attr]
@@ -132,7 +285,31 @@ async def test_a_process_that_does_not_answer_is_counted(tmp_path: Path, postgre
         why = await ask(hubs.other, event)
         assert asyncio.get_running_loop().time() - began >= ANSWERED_WITHIN
         assert (len(why["processes"]), why["silent"]) == (1, 1)
-        assert any("did not answer" in line for line in lines(why))
+        assert any("SILENT processes: 1" in line for line in lines(Why.model_validate(why)))
+
+
+async def test_an_answer_that_cannot_be_understood_is_as_good_as_none(tmp_path: Path) -> None:
+    with running_valkey() as valkey:
+        async with running_hub(tmp_path, redis_url=valkey.url) as hub:
+            broker = RedisBroker(
+                valkey.url,
+                process="x",
+                gap=lambda: None,
+                monotonic=time.monotonic,
+                random=lambda: 0.0,
+            )
+            running = asyncio.create_task(broker.run())
+            async with asyncio.timeout(WITHIN):
+                while not (broker.connected and hub.hub.broker.connected):  # type: ignore[union-attr]  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+            event = await say(hub, "Hello")
+            large = hub.hub.why.report(CASE).model_dump_json() + " " * 2_000_000
+            for answer in ("", "{", "[]", '{"process":"x"}', large):
+                broker.tell = {CASE: answer}.__getitem__
+                why = await ask(hub, event)
+                assert (len(why["processes"]), why["silent"], why["problem"]) == (1, 1, None)
+            await broker.close()
+            await running
 
 
 async def test_the_command_line_asks_a_hub_that_runs(tmp_path: Path) -> None:
@@ -142,11 +319,20 @@ async def test_the_command_line_asks_a_hub_that_runs(tmp_path: Path) -> None:
         options = ["why", event, "--url", hub.http]
         result = await asyncio.to_thread(CliRunner().invoke, main, options, env=variables)
         unknown = await asyncio.to_thread(
-            CliRunner().invoke, main, ["why", "unknown", "--url", hub.http], env=variables
+            CliRunner().invoke, main, ["why", "un known?#", "--url", hub.http], env=variables
         )
+        strange = await asyncio.to_thread(
+            CliRunner().invoke, main, ["why", event, "--url", f"{hub.http}/healthz?"], env=variables
+        )
+        nowhere = await asyncio.to_thread(
+            CliRunner().invoke, main, ["why", event, "--url", "nowhere"], env=variables
+        )
+    assert (strange.exit_code, "HTTP 200" in strange.output) == (1, True)
+    assert (nowhere.exit_code, "does not answer" in nowhere.output) == (1, True)
     assert result.exit_code == 0, result.output
     assert f"{event}: message by coordinator user_priya, in {CASE}" in result.output
-    assert "written, not confirmed: patient user_maria" in result.output
+    assert "patient user_maria was sent it, and has not confirmed it" in result.output
+    assert "written, not confirmed: WebSocket c_" in result.output
     assert (unknown.exit_code, unknown.output) == (1, "There is no such event.\n")
 
 

@@ -18,11 +18,20 @@ class Answers:
 
     def __init__(self) -> None:
         self.time: datetime | None = NOW
+        self.queue = 0.0
+        """Seconds until there is a connection."""
         self.seconds = 0.0
         self.passed = 100.0
 
-    async def read(self, work: Any) -> datetime:
+    async def read(self, work: Any) -> Any:
+        self.passed += self.queue
+        return work(self)
+
+    def exec_driver_sql(self, query: str) -> "Answers":
         self.passed += self.seconds
+        return self
+
+    def scalar_one(self) -> datetime:
         if self.time is None:
             raise Unavailable
         return self.time
@@ -49,6 +58,29 @@ async def test_an_answer_is_taken_for_the_middle_of_the_time_that_it_took() -> N
     clock = clock_of(database)
     await clock.look()
     assert clock() == NOW + timedelta(seconds=0.2)
+
+
+async def test_the_time_until_there_was_a_connection_is_no_part_of_the_answer() -> None:
+    database = Answers()
+    database.queue = 3.0
+    clock = clock_of(database)
+    await clock.look()
+    assert clock() == NOW
+    database.passed += 7
+    database.time = NOW + timedelta(seconds=60)
+    await clock.look()
+    assert clock() == NOW + timedelta(seconds=60), "though it came late, it was prompt"
+
+
+async def test_a_database_whose_clock_jumps_is_followed_and_told_of() -> None:
+    database = Answers()
+    clock = clock_of(database)
+    await clock.look()
+    database.time = NOW + timedelta(hours=1)
+    with capture_logs() as logs:
+        await clock.look()
+    assert clock() == NOW + timedelta(hours=1)
+    assert [(log["event"], log["seconds"]) for log in logs] == [("clock_differs", -3600)]
 
 
 async def test_an_answer_that_was_long_on_its_way_is_no_better_than_what_is_known() -> None:

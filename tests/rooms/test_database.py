@@ -8,12 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from rooms.database import POOL, Database, PostgresDatabase, SqliteDatabase, open_database
+from rooms.database import (
+    POOL,
+    Database,
+    PostgresDatabase,
+    SqliteDatabase,
+    open_database,
+    parsed_url,
+)
 from rooms.errors import Unavailable
 from tests.rooms.kit import WITHIN
 from tests.servers import Postgres
@@ -63,6 +71,20 @@ def test_the_url_says_which_database(tmp_path: Path) -> None:
     for scheme in ("postgresql", "postgres", "postgresql+psycopg"):
         found = open_database(f"{scheme}://someone@localhost/hub")
         assert isinstance(found, PostgresDatabase)
+
+
+def test_tls_is_asked_for_as_hosts_of_databases_write_it() -> None:
+    read = parsed_url("postgresql://someone@host/hub?sslmode=require")
+    assert (read.drivername, dict(read.query)) == ("postgresql+asyncpg", {"ssl": "require"})
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secret@host:port/d", "postgresql//secret", "sqlite://secret.db"]
+)
+def test_a_url_that_cannot_be_meant_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="A database URL") as refused:
+        open_database(url)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_database_of_another_kind_is_refused() -> None:
@@ -308,6 +330,24 @@ async def test_nobody_waits_for_the_goodbye_of_a_silent_server(postgres: Postgre
         line.black_hole()
         async with asyncio.timeout(WITHIN):
             await database.close()
+
+
+async def test_a_connection_to_a_server_that_only_reads_is_given_up(
+    postgres: Postgres, postgres_url: str
+) -> None:
+    name = urlsplit(postgres_url).path[1:]
+    async with opened(postgres_url) as database:
+        await database.create()
+        # Each connection keeps what it found: the server goes on, and the primary is elsewhere.
+        await postgres.ask(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
+        await postgres.ask(f"SELECT pg_terminate_backend(pid) {sessions}")
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await database.write(add(1))
+        await postgres.ask(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await database.write(add(1))
+        assert await database.read(execute(IDS)) == [("p1",)]
 
 
 async def test_a_server_that_is_not_there_is_an_outage(tmp_path: Path) -> None:

@@ -180,6 +180,19 @@ def test_a_lost_hint_is_filled_from_the_log_by_the_next_one() -> None:
     assert seqs(guest) == [4, 5]
 
 
+def test_a_stream_knows_what_it_was_told_by_hints_and_what_it_had_to_read() -> None:
+    room, _ = settled(3, 3)
+    room.tell(room.append())
+    room.append()
+    room.append()
+    room.tell(room.append())
+    room.settle()
+    room.tell(room.append())
+    assert room.feed is not None
+    [standing] = room.feed.standings()
+    assert (standing.since, standing.position, standing.repairs) == (3, 8, ((5, 7),))
+
+
 def test_reordered_hints_are_delivered_in_order() -> None:
     room, (guest,) = settled(3, 3)
     hints = [room.append() for _ in range(4)]

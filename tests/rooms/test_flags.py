@@ -181,3 +181,15 @@ async def test_a_process_follows_the_others_by_itself_also_after_an_outage(
     following.cancel()
     await asyncio.wait([following])
     assert {line["event"] for line in logged} == {"flag_changed", "flags_wait_for_database"}
+
+
+async def test_two_supervisors_who_set_one_flag_at_once_both_have_set_it(
+    database: Database, database_url: str
+) -> None:
+    elsewhere = open_database(database_url)
+    both = [flags(database), flags(elsewhere)]
+    for _ in range(10):
+        await asyncio.gather(*(each.set(SAM, NAME, True) for each in both))
+        assert [each.policy(TENANT).coordinators for each in both] == [True, True]
+        await both[0].set(SAM, NAME, None)
+    await elsewhere.close()

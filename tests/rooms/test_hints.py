@@ -34,7 +34,7 @@ STEPS = st.builds(
 
 OCCUPANTS = st.lists(st.builds(Occupant, TEXT, st.none() | st.tuples(TEXT, TEXT)), max_size=3)
 ATTENDANCES = st.builds(Attendance, TEXT, NUMBERS, OCCUPANTS, OCCUPANTS, whole=st.booleans())
-ROLL_CALLS = st.builds(RollCall, TEXT, st.none() | TEXT)
+ROLL_CALLS = st.builds(RollCall, TEXT, st.dictionaries(TEXT, NUMBERS, max_size=3))
 
 
 def hints_for(audience: Audience) -> st.SearchStrategy[list[Hint]]:
@@ -52,7 +52,7 @@ def hints_for(audience: Audience) -> st.SearchStrategy[list[Hint]]:
 def members(hint: Hint) -> tuple[Any, ...]:
     """Give all that a hint is."""
     names = {"case", "audience", "frame", "cursor", "previous", "kind", "by", "step"}
-    names |= {"process", "number", "come", "gone", "whole", "of"}
+    names |= {"process", "number", "come", "gone", "whole", "known"}
     return type(hint), {name: getattr(hint, name) for name in names if hasattr(hint, name)}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from auth.principal import Principal
 from rooms.attendance import Attendance, Occupant, RollCall
-from rooms.presence import BEAT, GRACE, Presence, Present
+from rooms.presence import ASK_AGAIN, BEAT, GRACE, Presence, Present
 from tests.rooms.kit import LEE, MARIA, PRIYA, SAM, WITHIN
 
 CASE = "case-1"
@@ -28,6 +28,8 @@ class World:
     grace: float = GRACE
     deaf: set[str] = field(default_factory=set)
     """Processes that hear nothing."""
+    frozen: dict[str, list[Attendance | RollCall]] = field(default_factory=dict)
+    """Processes that do nothing, each with what it will hear when it thaws."""
     published: list[Attendance | RollCall] = field(default_factory=list)
     processes: dict[str, Presence] = field(default_factory=dict)
     told: list[tuple[str, str, Present, str | None]] = field(default_factory=list)
@@ -44,15 +46,26 @@ class World:
     def publish(self, hint: Attendance | RollCall) -> None:
         self.published.append(hint)
         for name, presence in self.processes.items():
-            if name not in self.deaf and hint.process not in self.deaf:
+            if name in self.frozen:
+                self.frozen[name].append(hint)
+            elif name not in self.deaf and hint.process not in self.deaf:
                 presence.hear(hint)
 
     def kill(self, name: str) -> None:
         del self.processes[name]
 
     def sweep(self) -> None:
-        for presence in list(self.processes.values()):
-            presence.sweep()
+        for name, presence in list(self.processes.items()):
+            if name not in self.frozen:
+                presence.sweep()
+
+    def thaw(self, name: str, *, hears_first: bool) -> None:
+        waiting = self.frozen.pop(name)
+        if not hears_first:
+            self.processes[name].sweep()
+        for hint in waiting:
+            self.processes[name].hear(hint)
+        self.processes[name].sweep()
 
     def pass_time(self, seconds: float, step: float = 0.5) -> None:
         """Let time pass, and each process look at it twice a second."""
@@ -134,6 +147,17 @@ def test_whether_staff_have_a_connection_knows_no_grace() -> None:
     assert presence.is_connected(PRIYA.tenant, PRIYA.id)
     presence.vanish(PRIYA)
     assert not presence.is_connected(PRIYA.tenant, PRIYA.id)
+
+
+def test_somebody_whose_name_changes_while_they_are_here_leaves_nobody_behind() -> None:
+    world, a, _ = two()
+    a.enter(CASE, "c1", PRIYA)
+    # A reader that was behind enters again, and a token may have been renewed meanwhile.
+    a.enter(CASE, "c1", replace(PRIYA, name="Priya B."))
+    a.leave(CASE, "c1")
+    world.pass_time(GRACE + 1)
+    assert world.seen() == [NOBODY, NOBODY]
+    assert not a.is_connected(PRIYA.tenant, PRIYA.id)
 
 
 # Grace.
@@ -245,6 +269,38 @@ def test_lost_signs_of_life_make_nobody_flicker() -> None:
     assert len(world.told) == told
 
 
+@pytest.mark.parametrize("hears_first", [True, False])
+def test_a_process_that_was_frozen_blames_nobody_for_what_it_could_not_hear(
+    hears_first: bool,
+) -> None:
+    world, a, b = two()
+    a.enter(CASE, "c1", MARIA)
+    b.enter(CASE, "c2", PRIYA)
+    world.pass_time(60)
+    told = len(world.told)
+    world.frozen["b"] = []
+    world.pass_time(300)
+    # Whoever was connected to it is gone, as far as the others can know.
+    assert world.told[told:] == [("a", CASE, MARIA_ALONE, None)]
+    world.thaw("b", hears_first=hears_first)
+    world.pass_time(2 * BEAT)
+    both = Present(patient=True, viewers=PRIYA_ALONE.viewers)
+    assert world.told[told + 1 :] == [("a", CASE, both, None)]
+
+
+@pytest.mark.parametrize("hears_first", [True, False])
+def test_a_process_that_was_frozen_keeps_no_ghosts(hears_first: bool) -> None:
+    world, a, b = two()
+    a.enter(CASE, "c1", MARIA)
+    world.pass_time(60)
+    world.frozen["b"] = []
+    world.pass_time(300)
+    world.kill("a")
+    world.thaw("b", hears_first=hears_first)
+    world.pass_time(GONE_WITHIN + 1)
+    assert b.present(CASE) == NOBODY
+
+
 def test_while_nothing_is_heard_the_others_fade_and_come_back_afterwards() -> None:
     world, a, b = two()
     a.enter(CASE, "c1", MARIA)
@@ -301,6 +357,24 @@ def test_many_who_ask_get_one_answer() -> None:
     assert world.seen() == [MARIA_ALONE] * 21
 
 
+def test_who_has_missed_nothing_is_not_told_everything_again() -> None:
+    world, a, b = two()
+    a.enter(CASE, "c1", MARIA)
+    world.pass_time(60)
+    before = len(world.published)
+    b.call()
+    world.sweep()
+    assert [type(hint) for hint in world.published[before:]] == [RollCall]
+    world.deaf = {"b"}
+    a.enter(CASE, "c2", PRIYA)
+    world.sweep()
+    world.deaf = set()
+    world.time += ASK_AGAIN
+    b.call()
+    world.sweep()
+    assert b.present(CASE) == a.present(CASE)
+
+
 def test_an_announcement_that_comes_twice_or_late_changes_nothing() -> None:
     world, a, b = two()
     a.enter(CASE, "c1", MARIA)
@@ -319,7 +393,7 @@ def test_a_process_does_not_hear_itself() -> None:
     world = World()
     presence = world.start("a")
     presence.hear(Attendance("a", 7, [Occupant(CASE, None)]))
-    presence.hear(RollCall("a"))
+    presence.hear(RollCall("a", {}))
     presence.sweep()
     assert world.seen() == [NOBODY]
     assert [type(hint) for hint in world.published] == [RollCall]

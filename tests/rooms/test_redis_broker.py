@@ -1,6 +1,7 @@
 """Hints between processes, over a real server that is killed, frozen and lied to."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -103,6 +104,55 @@ def batch(number: int, *signals: int, process: str = "process_x") -> bytes:
 
 def lines(logged: list[EventDict], event: str) -> list[EventDict]:
     return [line for line in logged if line["event"] == event]
+
+
+# Questions.
+
+
+async def test_a_question_is_answered_by_all_others_that_listen(valkey: Valkey) -> None:
+    async with two(valkey) as (a, b), running(valkey.url, "process_c") as c:
+        a.broker.tell = b.broker.tell = c.broker.tell = "about {}".format
+        assert await a.broker.ask("case-1") == (2, [b"about case-1", b"about case-1"])
+
+
+async def test_a_process_that_does_not_listen_itself_takes_no_other_for_itself(
+    valkey: Valkey,
+) -> None:
+    async with running(valkey.url, "process_b") as b:
+        b.broker.tell = "about {}".format
+        deaf = Process(valkey.url, "process_a")
+        assert await deaf.broker.ask("case-1") == (1, [b"about case-1"])
+
+
+async def test_questions_that_are_none_raise_nothing_and_are_not_answered(
+    valkey: Valkey, logged: list[EventDict]
+) -> None:
+    reply = "hub:staff:answers:x:1"
+    good = {"process": "x", "case": "case-1", "reply": reply}
+    strange = [
+        "",
+        "{",
+        "[" * 100_000,
+        "[]",
+        "{}",
+        json.dumps({**good, "case": ["case-1"]}),
+        json.dumps({**good, "case": ""}),
+        json.dumps({**good, "process": "p" * 5_000}),
+        json.dumps({**good, "reply": "hub:patient"}),
+    ]
+    async with two(valkey) as (a, b):
+        asked: list[str] = []
+
+        def tell(case: str) -> str:
+            asked.append(case)
+            return "yes"
+
+        b.broker.tell = tell
+        for question in strange:
+            valkey.ask("PUBLISH", "hub:staff", f"ask {question}")
+        await eventually(lambda: len(lines(logged, "inquiry_not_answered")) == 2 * len(strange))
+        assert await a.broker.ask("case-1") == (1, [b"yes"])
+    assert asked == ["case-1"]
 
 
 # To one's own process, over any broker.

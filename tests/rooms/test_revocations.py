@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from structlog.typing import EventDict
 
 from auth.claims import LEEWAY_S, MAX_LIFETIME_S
 from auth.principal import Principal
 from rooms.database import Database, open_database
 from rooms.errors import Code, Malformed, Rejected, Unavailable
-from rooms.revocations import About, Revocation, Revocations
+from rooms.revocations import WHOLE_EVERY, About, Revocation, Revocations
 from rooms.rows import table_of
 from rooms.tables import RevocationRow
 from tests.rooms.kit import (
@@ -123,6 +123,17 @@ async def test_a_token_of_the_same_second_counts_as_an_older_one_and_nobody_is_t
     assert process.turned_out == [PRIYA.id]
 
 
+async def test_what_only_a_newer_version_revokes_is_passed_over(database: Database) -> None:
+    row = {"tenant": PRIYA.tenant, "about": "device", "subject": PRIYA.id, "changed_by": SAM.id}
+    times = {"issued_before": NOW, "until": NOW + DAY, "changed_at": NOW}
+    await database.write(
+        lambda connection: connection.execute(insert(table_of(RevocationRow)), {**row, **times})
+    )
+    one = revocations(database)
+    await one.load()
+    assert not one.covers(bearing(PRIYA))
+
+
 @pytest.mark.parametrize("by", [MARIA, PRIYA, ASSISTANT])
 async def test_nobody_else_revokes(database: Database, by: Principal) -> None:
     one = revocations(database)
@@ -223,7 +234,8 @@ async def test_what_no_token_can_be_covered_by_any_more_is_forgotten(database: D
     await one.load()
     assert one.covers(bearing(PRIYA))
     clock.time = NOW + DAY
-    await one.load()
+    for _ in range(WHOLE_EVERY):
+        await one.load()
     assert not one.covers(bearing(PRIYA))
     await one.revoke(SAM, USER, MARIA.id)
     assert await count(database) == 1
@@ -261,9 +273,86 @@ async def test_a_revocation_by_a_clock_that_is_late_is_found_in_the_end(
     await one.revoke(SAM, USER, MARIA.id)
     await late.revoke(SAM, USER, PRIYA.id)
     priya = bearing(PRIYA, NOW - timedelta(minutes=11))
-    for _ in range(61):
+    for _ in range(WHOLE_EVERY + 1):
         await one.load()
     assert one.covers(priya)
+
+
+async def test_a_revocation_is_found_at_once_also_after_one_by_a_clock_that_is_ahead(
+    database: Database,
+) -> None:
+    one, clock = revocations(database), Clock()
+    await one.load()
+    ahead = revocations(database, lambda: NOW + timedelta(minutes=10))
+    await ahead.revoke(SAM, USER, MARIA.id)
+    await one.load()
+    await revocations(database, clock).revoke(SAM, USER, PRIYA.id)
+    await one.load()
+    assert one.covers(bearing(PRIYA))
+
+
+async def test_a_clock_that_goes_back_hides_no_revocation(database: Database) -> None:
+    clock = Clock(NOW + timedelta(hours=1))
+    one = revocations(database, clock)
+    await one.load()
+    # Another server has taken the place of the first.
+    clock.time = NOW
+    await revocations(database, clock).revoke(SAM, USER, PRIYA.id)
+    await one.load()
+    assert one.covers(bearing(PRIYA))
+
+
+async def test_what_was_revoked_while_a_process_could_not_look_is_found_when_it_can(
+    database: Database,
+) -> None:
+    clock = Clock()
+    one = revocations(database, clock)
+    await one.load()
+    await revocations(database, clock).revoke(SAM, USER, PRIYA.id)
+    clock.time += timedelta(minutes=10)
+    await one.load()
+    assert one.covers(bearing(PRIYA))
+
+
+async def test_many_revocations_are_read_in_pages(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = revocations(database), revocations(database)
+    for number in range(7):
+        await one.revoke(SAM, SESSION if number % 2 else USER, f"subject_{number}")
+    monkeypatch.setattr("rooms.revocations.PAGE", 3)
+    await two.load()
+    assert two._known == one._known
+    assert len(two._known) == 7
+
+
+async def test_what_a_newer_version_revokes_does_no_harm(database: Database) -> None:
+    row = {"tenant": SAM.tenant, "about": "org_id", "subject": "org_1", "issued_before": NOW}
+    row |= {"until": NOW + DAY, "changed_at": NOW, "changed_by": SAM.id}
+    await database.write(
+        lambda connection: connection.execute(insert(table_of(RevocationRow)), row)
+    )
+    one = revocations(database)
+    await one.load()
+    await one.revoke(SAM, USER, PRIYA.id)
+    assert one.covers(bearing(PRIYA))
+
+
+async def test_whoever_acts_as_another_is_covered_by_what_revokes_them(database: Database) -> None:
+    one = revocations(database)
+    await one.revoke(SAM, USER, PRIYA.id)
+    assert one.covers(replace(bearing(MARIA), acting=PRIYA.id))
+    assert not one.covers(replace(bearing(MARIA), acting=SAM.id))
+    assert not one.covers(replace(bearing(MARIA, NOW), acting=PRIYA.id))
+
+
+async def test_a_moment_that_lies_ahead_keeps_nobody_here(database: Database) -> None:
+    process = Process(revocations(database), [bearing(PRIYA)])
+    # The clock of a back end may be ahead; its people must go within five seconds all the same.
+    ahead = NOW + timedelta(seconds=LEEWAY_S)
+    await process.revocations.revoke(SERVICE, USER, PRIYA.id, ahead)
+    assert process.turned_out == [PRIYA.id]
+    assert process.revocations.covers(bearing(PRIYA, ahead - SECOND))
 
 
 async def test_what_was_not_stored_is_told_as_such(database: Database) -> None:

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from structlog.typing import EventDict
 
 from auth.principal import Principal
-from rooms.broker import MemoryBroker
-from rooms.commands import Accept, Command, RegisterPatient, SetStatus, WriteNote
+from rooms.broker import Hint, MemoryBroker
+from rooms.commands import Accept, Command, RegisterPatient, Release, SetStatus, WriteNote
 from rooms.cursor import START, Cursor, tag_of
 from rooms.database import Database, open_database
 from rooms.encoding import Record
@@ -50,12 +50,15 @@ HOURLY = 3_600.0
 
 
 class Doorbell(MemoryBroker):
-    """A broker that can be told to lose hints."""
+    """A broker that can be told to lose hints, or to keep them for a while."""
 
     deaf = False
+    kept: list[Hint] | None = None
 
     def publish(self, hints: Any) -> None:
-        if not self.deaf:
+        if self.kept is not None:
+            self.kept.extend(hints)
+        elif not self.deaf:
             super().publish(hints)
 
 
@@ -642,6 +645,40 @@ async def test_patients_learn_only_whether_the_one_who_leads_their_case_is_here(
         hub.rooms.arrive(CASE, "c2", PRIYA)
         assert maria.of_type("presence") == [led, {**led, "online": True}]
         assert hub.rooms.patient_presence_frame(CASE) == {**led, "online": True}
+
+
+async def test_a_change_of_owner_that_no_hint_told_is_found_in_the_log(tmp_path: Path) -> None:
+    async with house(tmp_path, audit_every=0.01) as hub:
+        maria = await hub.join(MARIA)
+        hub.rooms.arrive(CASE, "c1", PRIYA)
+        hub.broker.deaf = True
+        led = {"type": "presence", "case": CASE, "coordinator": "Priya", "online": True}
+        alone = {**led, "coordinator": None, "online": False}
+        await hub.do(Accept(), PRIYA)
+        await maria.until(lambda: maria.of_type("presence") == [led])
+        await hub.do(Release(), PRIYA)
+        await maria.until(lambda: maria.of_type("presence") == [led, alone])
+        # Who led a case once is no longer the patient's business.
+        hub.rooms.depart(CASE, "c1")
+        hub.rooms.arrive(CASE, "c2", PRIYA)
+        assert len(maria.of_type("presence")) == 2
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_who_joins_before_the_hints_of_a_takeover_takes_nothing_from_the_patient(
+    tmp_path: Path, order: int
+) -> None:
+    async with house(tmp_path) as hub:
+        maria = await hub.join(MARIA)
+        kept: list[Hint] = []
+        hub.broker.kept = kept
+        await hub.do(Accept(), PRIYA)
+        await hub.join(SAM)
+        hub.broker.kept = None
+        assert maria.of_type("presence") == []
+        for hint in kept[::order]:
+            hub.broker.publish([hint])
+        assert [frame["coordinator"] for frame in maria.of_type("presence")] == ["Priya"]
 
 
 # What a patient cannot tell.

@@ -12,6 +12,8 @@ import httpx2
 from auth.principal import Role
 from tests.ai.kit import GatedModel
 from tests.hub.test_desk import desk_socket
+from tests.hub.test_flags_api import SAM, switch
+from tests.hub.test_revocations_api import SOON, expect_end, listening
 from tests.kit import MARIA, PRIYA, WITHIN, Client, Identity, RunningHub, running_hub
 from tests.valkey import Valkey, running_valkey
 
@@ -143,3 +145,22 @@ async def test_without_redis_each_process_goes_on_and_they_meet_in_the_log(
             metrics = (await http.get(f"{hubs.one.http}/metrics")).text
     assert "hub_broker_connected" in metrics
     assert 'hub_broker_commands_total{command="PUBLISH"}' in metrics
+
+
+async def test_a_flag_reaches_the_open_desks_and_streams_of_both_processes_within_five_seconds(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    async with pair(tmp_path, postgres_url) as hubs, AsyncExitStack() as stack:
+        desks, streams = [], []
+        for hub in (hubs.one, hubs.other):
+            desks.append(await stack.enter_async_context(desk_socket(hub)))
+            await desks[-1].send({"type": "auth", "token": hub.token(PRIYA)})
+            await desks[-1].expect("ready")
+            streams.append(await stack.enter_async_context(listening(hub, MARIA, "stream")))
+        for flag in ("coordinator_enabled", "sse_streaming"):
+            assert await switch(hubs.other, SAM, flag, False) == 200
+        async with asyncio.timeout(SOON):
+            for stream in streams:
+                await expect_end(stream)
+            for desk in desks:
+                assert await desk.expect_close() == 4403

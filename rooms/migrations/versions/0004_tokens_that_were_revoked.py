@@ -19,4 +19,5 @@ def upgrade() -> None:
         sa.Column("changed_by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "about", "subject"),
     )
-    op.create_index("revocation_changed", "revocation", ["changed_at"])
+    order = ["changed_at", "tenant", "about", "subject"]
+    op.create_index("revocation_changed", "revocation", order)
