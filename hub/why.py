@@ -42,7 +42,7 @@ class WhyQuery(BaseModel):
 
 
 class Report(BaseModel):
-    """What a process tells of a case."""
+    """A part of what a process tells."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -83,8 +83,8 @@ class VisitReport(Report):
     applied_at: datetime | None
 
 
-class ProcessReport(Report):
-    """What a process tells of itself and of a case."""
+class ProcessState(Report):
+    """What a process tells of itself."""
 
     process: str
     connected: Annotated[bool, Field(description="to Redis; true where there is none")]
@@ -92,15 +92,18 @@ class ProcessReport(Report):
     gap_at: Annotated[
         datetime | None, Field(description="when it last may have missed hints, and asked the log")
     ]
-    streams: list[StreamReport]
-    visits: list[VisitReport]
     omitted: Annotated[int, Field(description="older visits")]
 
 
-class WhyEvent(BaseModel):
-    """An event and where it stands."""
+class ProcessReport(ProcessState):
+    """And of a case."""
 
-    model_config = ConfigDict(from_attributes=True)
+    streams: list[StreamReport]
+    visits: list[VisitReport]
+
+
+class WhyEvent(Report):
+    """An event and where it stands."""
 
     id: str
     case: str
@@ -125,15 +128,10 @@ class WhyStream(StreamReport):
     ]
 
 
-class WhyProcess(BaseModel):
+class WhyProcess(ProcessState):
     """A process that answered."""
 
-    process: str
-    connected: bool
-    hints_lost: int
-    gap_at: datetime | None
     streams: Annotated[list[WhyStream], Field(description="none: nobody reads the case there")]
-    omitted: int
 
 
 class WhyVisit(VisitReport):
@@ -186,19 +184,13 @@ class WhyApi:
             raise Rejected(Code.NOT_FOUND, "There is no such event.")
         heard, others, problem = await self._ask(event.case)
         reports = [self.report(event.case), *others]
+        visits = [_visit(each, of.process, event) for of in reports for each in of.visits]
         why = Why(
             event=WhyEvent.model_validate(event),
             processes=[_process(report, event) for report in reports],
             silent=heard - len(others),
             problem=problem,
-            visits=sorted(
-                (
-                    _visit(visit, report.process, event)
-                    for report in reports
-                    for visit in report.visits
-                ),
-                key=lambda visit: (visit.user, visit.entered),
-            ),
+            visits=sorted(visits, key=lambda visit: (visit.user, visit.entered)),
         )
         return json_response(why.model_dump_json())
 
@@ -243,14 +235,7 @@ def _process(report: ProcessReport, event: Whereabouts) -> WhyProcess:
         WhyStream(**dict(stream), came=_came(stream, _seq(stream.audience, event)))
         for stream in report.streams
     ]
-    return WhyProcess(
-        process=report.process,
-        connected=report.connected,
-        hints_lost=report.hints_lost,
-        gap_at=report.gap_at,
-        streams=streams,
-        omitted=report.omitted,
-    )
+    return WhyProcess(**report.model_dump(exclude={"streams", "visits"}), streams=streams)
 
 
 def _visit(visit: VisitReport, process: str, event: Whereabouts) -> WhyVisit:
