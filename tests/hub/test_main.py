@@ -228,7 +228,7 @@ def test_migrate_says_why_it_cannot(tmp_path: Path) -> None:
 
 async def test_tail_follows_a_room_with_a_token_of_its_own(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub, asyncio.timeout(WITHIN):
-        arguments = ["tail", CASE, "--url", hub.ws]
+        arguments = ["tail", CASE, "--url", f"{hub.http}/"]
         variables = {"HUB_DATA_DIR": str(tmp_path)}
         async with hub.rest(PRIYA) as http:
             body = {"text": "Good morning"}
@@ -249,6 +249,11 @@ async def test_tail_takes_a_token_and_an_address_from_the_environment(tmp_path: 
         result = await asyncio.to_thread(run, "tail", CASE, **variables)
     assert result.exit_code == 0
     assert "4401" in result.output
+
+
+def test_tail_says_what_is_no_address() -> None:
+    result = run("tail", CASE, "--url", "nowhere")
+    assert (result.exit_code, "nowhere" in result.output) == (2, True)
 
 
 def test_tail_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
