@@ -17,7 +17,9 @@ NEWER = ("-m", "tests.faults.newer_hub")
 SAM = Identity("user_sam", "Sam", Role.SUPERVISOR)
 MIGRATION = (
     "ALTER TABLE case_state ADD COLUMN mood integer NOT NULL DEFAULT 7",
-    "UPDATE case_state SET mood = 8",
+    # In the order in which hubs lock the rows.
+    """WITH each AS (SELECT id FROM case_state ORDER BY id FOR UPDATE)
+    UPDATE case_state SET mood = 8 FROM each WHERE case_state.id = each.id""",
     "UPDATE alembic_version SET version_num = '9999'",
     # What only the newer version can make something of.
     """INSERT INTO flag (tenant, name, "on", changed_at, changed_by)
