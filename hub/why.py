@@ -4,8 +4,6 @@ Answers from the log, which knows what was committed, and from what each process
 read the case or did so not long ago. Nothing of it is a text or a name.
 """
 
-import os
-import socket
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -162,12 +160,14 @@ class Why(BaseModel):
 class WhyApi:
     """The endpoint, and what this process answers to others."""
 
-    def __init__(self, rooms: Rooms, endpoints: Endpoints, broker: RedisBroker | None) -> None:
-        """Make it; `broker` leads to the other processes, if there can be any."""
+    def __init__(
+        self, rooms: Rooms, endpoints: Endpoints, process: str, broker: RedisBroker | None
+    ) -> None:
+        """Make that of a process; `broker` leads to the other ones, if there can be any."""
         self._rooms = rooms
         self._endpoints = endpoints
         self._broker = broker
-        self._process = f"{socket.gethostname()}/{os.getpid()}"
+        self._process = process
         if broker is not None:
             broker.tell = lambda case: self.report(case).model_dump_json()
 
