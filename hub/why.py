@@ -85,6 +85,7 @@ class ProcessState(Report):
     """What a process tells of itself."""
 
     process: str
+    started: Annotated[datetime, Field(description="of who was here before, it knows nothing")]
     connected: Annotated[bool, Field(description="to Redis; true where there is none")]
     hints_lost: Annotated[int, Field(description="that others were not given, since its start")]
     gap_at: Annotated[
@@ -200,6 +201,7 @@ class WhyApi:
         visits = self._rooms.visits.of_case(case)
         return ProcessReport(
             process=self._process,
+            started=self._rooms.started,
             connected=broker is None or broker.connected,
             hints_lost=0 if broker is None else broker.lost,
             gap_at=self._rooms.gap_at,

@@ -158,6 +158,8 @@ class Rooms:
         self.presence.announce = lambda hint: broker.publish([hint])
         self._now = now
         self.visits = Visits(now)
+        self.started: datetime
+        """Since when visits are known."""
         self.gap_at: datetime | None = None
         """When hints of others may have been missed, the last time."""
         self.flags = Flags(database, policy or Policy(), now=now)
@@ -182,6 +184,7 @@ class Rooms:
     async def running(self) -> AsyncIterator[None]:
         """Open the database and own every task of the rooms; what was acknowledged is stored."""
         await self._database.create()
+        self.started = self._now()
         try:
             await self.flags.load()
             await self.revocations.load()

@@ -38,6 +38,8 @@ OPTIONS: Final = (
     "-cautovacuum=off",
 )
 """Nothing here must survive a power cut; PostgreSQL's own tests see to that."""
+SAFE: Final = ("-cfsync=on", "-cfull_page_writes=on")
+"""Options of a server that would survive one."""
 
 
 class Postgres:

@@ -17,12 +17,10 @@ from hub.app import utc_now
 from hub.doctor import Verdict, examination
 from hub.settings import Settings
 from tests.auth.kit import KeyServer, jwk, key_set, private_key
-from tests.servers import Postgres, running_postgres
+from tests.servers import SAFE, Postgres, running_postgres
 from tests.valkey import Valkey, running_valkey
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
-
-SAFE = ("-cfsync=on", "-cfull_page_writes=on")
 
 
 @pytest.fixture(scope="module")

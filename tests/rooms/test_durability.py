@@ -11,9 +11,7 @@ from sqlalchemy import Connection
 from rooms.database import open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable
-from tests.servers import Postgres, running_postgres
-
-SAFE = ("-cfsync=on", "-cfull_page_writes=on")
+from tests.servers import SAFE, Postgres, running_postgres
 
 
 async def test_a_server_that_would_lose_what_it_has_stored_is_found_out() -> None:

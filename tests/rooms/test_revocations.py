@@ -1,7 +1,7 @@
 """Revocations: whose tokens count no longer, on every process, and who cannot be hit by one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,14 +56,6 @@ class Process:
     def _enforce(self, turns_out: Callable[[Principal], bool]) -> None:
         self.turned_out += [by.id for by in self.here if turns_out(by)]
         self.here = [by for by in self.here if not turns_out(by)]
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = open_database(database_url)
-    await database.create()
-    yield database
-    await database.close()
 
 
 def revocations(database: Database, now: Callable[[], datetime] = lambda: NOW) -> Revocations:
