@@ -6,6 +6,7 @@ one for each statement, and the same code for both.
 """
 
 import asyncio
+import logging
 import sqlite3
 import time
 from abc import ABC, abstractmethod
@@ -279,6 +280,9 @@ def _postgres_engine(
         },
     )
 
+    # Who gives up waiting while a dead connection is put away is told so; it is gone all the same.
+    engine.sync_engine.pool.logger.addFilter(_is_no_cancellation)
+
     @event.listens_for(engine.sync_engine, "checkout")
     def check_out(connection: Any, record: object, proxy: object) -> None:
         idle.discard(connection.driver_connection)
@@ -291,6 +295,10 @@ def _postgres_engine(
             idle.add(connection.driver_connection)
 
     return engine
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _enter_wal_mode(cursor: sqlite3.Cursor) -> None:
