@@ -281,7 +281,8 @@ def _postgres_engine(
     )
 
     # Who gives up waiting while a dead connection is put away is told so; it is gone all the same.
-    engine.sync_engine.pool.logger.addFilter(_is_no_cancellation)
+    pool = type(engine.sync_engine.pool)
+    logging.getLogger(f"{pool.__module__}.{pool.__name__}").addFilter(_is_no_cancellation)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check_out(connection: Any, record: object, proxy: object) -> None:
