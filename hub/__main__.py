@@ -1,6 +1,8 @@
 """The command line: `python -m hub`."""
 
 import asyncio
+import re
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,6 +16,7 @@ from urllib.parse import quote
 import click
 import httpx2
 from pydantic import ValidationError
+from websockets.exceptions import InvalidURI
 
 from auth.dev import DevKeys
 from auth.principal import Role, hub_itself
@@ -58,6 +61,12 @@ def serve() -> None:
     """Start one process; SIGTERM drains and ends it."""
     settings = _settings()
     configure_logs(settings.log_level)
+    sockets = None
+    if settings.port == 0:
+        # Which origins are the hub's own depends on the port that it gets.
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        sockets = [socket.create_server((settings.host, 0), family=family)]
+        settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
     with _advice():
         hub = Hub(settings)
     # The server would say it with a traceback.
@@ -65,7 +74,7 @@ def serve() -> None:
     _require_durability(settings)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
     config = server_config(create_app(hub), settings)
-    HubServer(config, hub, greet).run()
+    HubServer(config, hub, greet).run(sockets)
     sys.exit(1 if hub.failed else 0)
 
 
@@ -132,7 +141,7 @@ def revoke(subject: str, session: bool, tenant: str) -> None:
     with _advice():
         _ask(settings, work, status=1)
     what = "All tokens of this session" if session else "The tokens of this user until now"
-    click.echo(f"{what} are revoked.")
+    click.echo(f"{what} are revoked in {tenant}.")
 
 
 @main.command()
@@ -145,9 +154,11 @@ def tail(case: str, after: str | None, bearer: str | None, url: str | None) -> N
     settings = _settings(dev=True)
     if bearer is None:
         bearer = demo.priya(DevKeys(settings.data_dir), utc_now())
-    url = url or f"ws://{settings.host}:{settings.port}"
+    base = re.sub("^http", "ws", url or f"http://{settings.host}:{settings.port}")
     try:
-        asyncio.run(follow(url, case, bearer, after, click.echo))
+        asyncio.run(follow(base.rstrip("/"), case, bearer, after, click.echo))
+    except InvalidURI as error:
+        _end(str(error), 2)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -186,7 +197,7 @@ def why(event: str, case: str | None, tenant: str, bearer: str | None, url: str 
 
 @main.command()
 def doctor() -> None:
-    """Check the settings and what they point to; ends with 1 if the hub could not run."""
+    """Check the settings and what they point to; ends with 1 if any of it does not work."""
     settings = _settings()
 
     async def look() -> bool:

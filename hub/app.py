@@ -1,8 +1,10 @@
 """The composition root: builds everything and hands each its dependencies."""
 
 import asyncio
+import os
 import random
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -102,12 +104,15 @@ class Hub:
         if isinstance(database, PostgresDatabase):
             now = self.clock = SharedClock(database, now, monotonic)
         self.now = now
-        self.broker = self._broker(monotonic, random, new_id)
+        # By its beginning an engineer finds the process; the rest is another after a restart.
+        process = new_id(f"{socket.gethostname()}/{os.getpid()}")
+        self.broker = self._broker(process, monotonic, random)
         self.rooms = Rooms(
             database,
             self.broker,
             now=now,
             new_id=new_id,
+            process=process,
             policy=_policy(settings),
             detect=detect,
             lease=timedelta(seconds=settings.lease_s),
@@ -163,7 +168,7 @@ class Hub:
         self.uploads = UploadsApi(self.rooms, self.endpoints, settings.max_upload)
         self.flags = FlagsApi(self.rooms.flags, self.endpoints)
         broker = self.broker if isinstance(self.broker, RedisBroker) else None
-        self.why = WhyApi(self.rooms, self.endpoints, broker)
+        self.why = WhyApi(self.rooms, self.endpoints, process, broker)
         self.revocations = RevocationsApi(revocations, self.endpoints)
         self.chat = ChatApi(self.rooms, self.endpoints)
         self.sse = SseRoutes(
@@ -204,17 +209,14 @@ class Hub:
         )
 
     def _broker(
-        self,
-        monotonic: Callable[[], float],
-        random: Callable[[], float],
-        new_id: Callable[[str], str],
+        self, process: str, monotonic: Callable[[], float], random: Callable[[], float]
     ) -> MemoryBroker | RedisBroker:
         settings = self.settings
         if not settings.redis_url:
             return MemoryBroker()
         return RedisBroker(
             settings.redis_url,
-            process=new_id("process"),
+            process=process,
             gap=lambda: self.rooms.hints_lost(),
             monotonic=monotonic,
             random=random,

@@ -82,6 +82,7 @@ def instructions(hub: Demonstrated) -> str:
     keys, now = DevKeys(hub.settings.data_dir), hub.now()
     patient, coordinator = maria(keys, now), priya(keys, now)
     page = _address(hub.settings)
+    kept = "the database" if hub.settings.database_url else f"the folder {hub.settings.data_dir}"
     wscat = f"npx -y wscat@6 -c {page.replace('http', 'ws', 1)}/api/v1/cases/{CASE}/ws"
     return f"""
 The hub is ready. Open it in a browser:
@@ -97,7 +98,7 @@ The hub is ready. Open it in a browser:
       for whoever writes a client: all calls and frames
 
 Maria is answered by {hub.assistant}.
-Ctrl+C stops the hub. What was written stays in the folder {hub.settings.data_dir}.
+Ctrl+C stops the hub. What was written stays in {kept}.
 
 By hand, as Maria. In a second terminal:
   {wscat}

@@ -18,6 +18,7 @@ from auth.errors import KeysUnavailable, Unauthenticated
 from auth.jwks import JwksKeys
 from auth.tokens import MIN_SERVICE_TOKEN_CHARS, StaticKey
 from hub.settings import Settings
+from rooms.clock import SKEW
 from rooms.database import open_database
 from rooms.durability import switched_off
 from rooms.errors import Unavailable, bottom
@@ -25,9 +26,8 @@ from rooms.health import Health, examine
 from rooms.redis_link import RedisServer
 from rooms.schema import SchemaRefused
 
-SKEW_S: Final = 2.0
-"""Two clocks may differ by so much."""
-LITTLE: Final = 1_073_741_824
+GIB: Final = 1_073_741_824
+LITTLE: Final = GIB
 """Bytes on a disk below which somebody should make room."""
 NOTHING: Final = 104_857_600
 """Bytes below which the hub may soon refuse what people write."""
@@ -46,7 +46,7 @@ class Verdict(StrEnum):
     WARN = "warn"
     """The hub works; somebody should look at it."""
     FAIL = "fail"
-    """The hub does not start, or not for long."""
+    """The hub does not start, or something that it was set up for does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         )
         return
     free = shutil.disk_usage(there).free
-    text = f"{folder}, {free / 1_073_741_824:.1f} GiB free"
+    text = f"{folder}, {free / GIB:.1f} GiB free"
     if free < NOTHING:
         yield _fail("data", f"{text}. Make room: what people write will soon be refused.")
     elif free < LITTLE:
@@ -226,6 +226,16 @@ async def _database(settings: Settings, now: Callable[[], datetime]) -> AsyncIte
     finally:
         await database.close()
     yield _revision(health)
+    for finding in _rights(health):
+        yield finding
+    if health.connections is not None:
+        yield _durability(off, settings.allow_unsafe_postgres)
+        yield _connections(health.connections, settings.database_pool)
+    if health.time is not None:
+        yield _clock("the database", (at - health.time).total_seconds())
+
+
+def _rights(health: Health) -> Iterator[Finding]:
     if not health.writable:
         yield _fail(
             "database",
@@ -238,11 +248,6 @@ async def _database(settings: Settings, now: Callable[[], datetime]) -> AsyncIte
             "the user of HUB_DATABASE_URL may make no tables. As the owner of the database, run "
             "`GRANT CREATE, USAGE ON SCHEMA public TO` that user.",
         )
-    if health.connections is not None:
-        yield _durability(off, settings.allow_unsafe_postgres)
-        yield _connections(health.connections, settings.database_pool)
-    if health.time is not None:
-        yield _clock("the database", (at - health.time).total_seconds())
 
 
 def _sqlite_path(settings: Settings) -> Path | None:
@@ -292,7 +297,7 @@ def _connections(most: int, pool: int) -> Finding:
 
 
 def _clock(whose: str, ahead: float) -> Finding:
-    if abs(ahead) > SKEW_S:
+    if abs(ahead) > SKEW:
         way = "ahead of" if ahead > 0 else "behind"
         return _warn("clock", f"{abs(ahead):.1f} s {way} that of {whose}. Run NTP on both.")
     return _ok("clock", f"as that of {whose}")

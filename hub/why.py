@@ -4,8 +4,6 @@ Answers from the log, which knows what was committed, and from what each process
 read the case or did so not long ago. Nothing of it is a text or a name.
 """
 
-import os
-import socket
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -42,7 +40,7 @@ class WhyQuery(BaseModel):
 
 
 class Report(BaseModel):
-    """What a process tells of a case."""
+    """A part of what a process tells."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -83,24 +81,28 @@ class VisitReport(Report):
     applied_at: datetime | None
 
 
-class ProcessReport(Report):
-    """What a process tells of itself and of a case."""
+class ProcessState(Report):
+    """What a process tells of itself."""
 
     process: str
+    started: Annotated[datetime, Field(description="of who was here before, it knows nothing")]
     connected: Annotated[bool, Field(description="to Redis; true where there is none")]
     hints_lost: Annotated[int, Field(description="that others were not given, since its start")]
     gap_at: Annotated[
         datetime | None, Field(description="when it last may have missed hints, and asked the log")
     ]
-    streams: list[StreamReport]
-    visits: list[VisitReport]
     omitted: Annotated[int, Field(description="older visits")]
 
 
-class WhyEvent(BaseModel):
-    """An event and where it stands."""
+class ProcessReport(ProcessState):
+    """And of a case."""
 
-    model_config = ConfigDict(from_attributes=True)
+    streams: list[StreamReport]
+    visits: list[VisitReport]
+
+
+class WhyEvent(Report):
+    """An event and where it stands."""
 
     id: str
     case: str
@@ -125,15 +127,10 @@ class WhyStream(StreamReport):
     ]
 
 
-class WhyProcess(BaseModel):
+class WhyProcess(ProcessState):
     """A process that answered."""
 
-    process: str
-    connected: bool
-    hints_lost: int
-    gap_at: datetime | None
     streams: Annotated[list[WhyStream], Field(description="none: nobody reads the case there")]
-    omitted: int
 
 
 class WhyVisit(VisitReport):
@@ -164,12 +161,14 @@ class Why(BaseModel):
 class WhyApi:
     """The endpoint, and what this process answers to others."""
 
-    def __init__(self, rooms: Rooms, endpoints: Endpoints, broker: RedisBroker | None) -> None:
-        """Make it; `broker` leads to the other processes, if there can be any."""
+    def __init__(
+        self, rooms: Rooms, endpoints: Endpoints, process: str, broker: RedisBroker | None
+    ) -> None:
+        """Make that of a process; `broker` leads to the other ones, if there can be any."""
         self._rooms = rooms
         self._endpoints = endpoints
         self._broker = broker
-        self._process = f"{socket.gethostname()}/{os.getpid()}"
+        self._process = process
         if broker is not None:
             broker.tell = lambda case: self.report(case).model_dump_json()
 
@@ -186,19 +185,13 @@ class WhyApi:
             raise Rejected(Code.NOT_FOUND, "There is no such event.")
         heard, others, problem = await self._ask(event.case)
         reports = [self.report(event.case), *others]
+        visits = [_visit(each, of.process, event) for of in reports for each in of.visits]
         why = Why(
             event=WhyEvent.model_validate(event),
             processes=[_process(report, event) for report in reports],
             silent=heard - len(others),
             problem=problem,
-            visits=sorted(
-                (
-                    _visit(visit, report.process, event)
-                    for report in reports
-                    for visit in report.visits
-                ),
-                key=lambda visit: (visit.user, visit.entered),
-            ),
+            visits=sorted(visits, key=lambda visit: (visit.user, visit.entered)),
         )
         return json_response(why.model_dump_json())
 
@@ -208,6 +201,7 @@ class WhyApi:
         visits = self._rooms.visits.of_case(case)
         return ProcessReport(
             process=self._process,
+            started=self._rooms.started,
             connected=broker is None or broker.connected,
             hints_lost=0 if broker is None else broker.lost,
             gap_at=self._rooms.gap_at,
@@ -243,14 +237,7 @@ def _process(report: ProcessReport, event: Whereabouts) -> WhyProcess:
         WhyStream(**dict(stream), came=_came(stream, _seq(stream.audience, event)))
         for stream in report.streams
     ]
-    return WhyProcess(
-        process=report.process,
-        connected=report.connected,
-        hints_lost=report.hints_lost,
-        gap_at=report.gap_at,
-        streams=streams,
-        omitted=report.omitted,
-    )
+    return WhyProcess(**report.model_dump(exclude={"streams", "visits"}), streams=streams)
 
 
 def _visit(visit: VisitReport, process: str, event: Whereabouts) -> WhyVisit:

@@ -82,6 +82,9 @@ def _task(task: dict[str, Any], since: datetime) -> str:
 def _process(process: WhyProcess, since: datetime) -> Iterable[str]:
     streams = "; ".join(_stream(stream) for stream in process.streams)
     yield f"  process {process.process}: {streams or 'nobody reads the case there'}"
+    if process.started > since:
+        started = _time(process.started, since)
+        yield f"    started at {started}; who read the case there before is not known"
     if not process.connected:
         yield "    NOT connected to Redis: reads the log every 5 s"
     if process.hints_lost:

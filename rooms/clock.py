@@ -23,7 +23,7 @@ LOOK_EVERY: Final = 10.0
 PROMPT: Final = 0.5
 """An answer that took longer says too little; the one before it is better."""
 SKEW: Final = 2.0
-"""Seconds that the own clock may differ before an engineer is told."""
+"""Seconds that two clocks may differ before an engineer is told."""
 
 
 class SharedClock:

@@ -6,17 +6,18 @@ one for each statement, and the same code for both.
 """
 
 import asyncio
+import logging
 import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rooms import schema
@@ -24,8 +25,8 @@ from rooms.errors import Unavailable
 
 BUSY_MS: Final = 5_000
 """How long SQLite waits for another process's write lock."""
-ANSWER_S: Final = 4.0
-"""How long PostgreSQL has for a transaction, unless told otherwise."""
+ANSWER_S: Final = 2.5
+"""How long PostgreSQL has for a transaction, unless told otherwise: who waits is told in 3 s."""
 CACHE_KIB: Final = 16_384
 """Pages that each SQLite connection keeps; at the default of 2 MiB, inserting thrashes."""
 CHECKPOINT_PAGES: Final = 8_000
@@ -39,6 +40,8 @@ IDLE_MS: Final = 1_500
 
 What it has locked waits no longer than that for a process that is frozen, or cut off.
 """
+STATEMENT: Final = 0.9
+"""The part of its time for a transaction that PostgreSQL has for one statement."""
 PARAMETERS: Final = frozenset({"host", "port", "sslmode"})
 """What may stand behind the `?` of a PostgreSQL URL."""
 DATA_EXCEPTION: Final = "22"
@@ -171,28 +174,55 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: sqlalchemy.URL, answer: float, pool: int) -> None:
         self._answer = answer
-        self._readers = _postgres_engine(url, pool - 1, answer)
-        self._writer = _postgres_engine(url, 1, answer)
+        self._idle: set[Any] = set()
+        """The connections of the driver that nobody uses."""
+        self._readers = _postgres_engine(url, pool - 1, answer, self._idle)
+        self._writer = _postgres_engine(url, 1, answer, self._idle)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        with unavailable():
-            async with asyncio.timeout(self._answer), self._readers.begin() as connection:
-                return await connection.run_sync(work)
+        return await self._transact(self._readers, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        with unavailable():
-            async with asyncio.timeout(self._answer), self._writer.begin() as connection:
-                try:
-                    return await connection.run_sync(work)
-                except DBAPIError as error:
-                    if _sqlstate(error) == READ_ONLY:
-                        # A failover may have left it at the old primary, alive: look for the new.
-                        await connection.invalidate(error)
-                    raise
+        return await self._transact(self._writer, work)
 
     async def close(self) -> None:
+        # A goodbye would be waited for, from a server that is silent without end.
+        self._end_idle()
         await self._readers.dispose()
         await self._writer.dispose()
+
+    async def _transact(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._answer
+        with unavailable():
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout_at(deadline):
+                    connection = await stack.enter_async_context(engine.connect())
+                # It may be gone, and another in its place, when it is hung up on.
+                raw = await connection.get_raw_connection()
+                hanging_up = loop.call_at(deadline, self._hang_up, raw.driver_connection)
+                stack.callback(hanging_up.cancel)
+                async with connection.begin():
+                    try:
+                        return await connection.run_sync(work)
+                    except DBAPIError as error:
+                        if _sqlstate(error) == READ_ONLY:
+                            # A failover may have left it at the old primary, alive: look for the
+                            # new one.
+                            await connection.invalidate(error)
+                        raise
+
+    def _hang_up(self, connection: Any) -> None:
+        """End a connection that does not answer, and those that nobody uses: they may not, either.
+
+        To cancel what is done with it would be to ask the server, and to wait for its answer.
+        """
+        connection.terminate()
+        self._end_idle()
+
+    def _end_idle(self) -> None:
+        for connection in self._idle:
+            connection.terminate()
 
 
 @contextmanager
@@ -229,26 +259,47 @@ def _transact(engine: sqlalchemy.Engine, work: Callable[[Connection], T]) -> T:
             raise
 
 
-def _postgres_engine(url: sqlalchemy.URL, pool_size: int, answer: float) -> AsyncEngine:
-    return create_async_engine(
+def _postgres_engine(
+    url: sqlalchemy.URL, pool_size: int, answer: float, idle: set[Any]
+) -> AsyncEngine:
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         hide_parameters=True,
-        # A server that hangs, and does not die, must not hold the lane for ever.
         connect_args={
             "timeout": ANSWER_S,
-            "command_timeout": answer,
             "server_settings": {
                 # Whatever the default of the role is: an ack means that it is on disk.
                 "synchronous_commit": "on",
                 # A process that freezes in a transaction would hold its locks until it thaws.
                 "idle_in_transaction_session_timeout": str(IDLE_MS),
-                # And one that has given up must not be waited for by the server.
-                "statement_timeout": str(int(answer * 1000)),
+                # A server that is slow says so itself, before it is taken for dead.
+                "statement_timeout": str(int(answer * STATEMENT * 1000)),
             },
         },
     )
+
+    # Who gives up waiting while a dead connection is put away is told so; it is gone all the same.
+    pool = type(engine.sync_engine.pool)
+    logging.getLogger(f"{pool.__module__}.{pool.__name__}").addFilter(_is_no_cancellation)
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check_out(connection: Any, record: object, proxy: object) -> None:
+        idle.discard(connection.driver_connection)
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError  # another one is made, and nobody notices
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def check_in(connection: Any, record: object) -> None:
+        if connection is not None:
+            idle.add(connection.driver_connection)
+
+    return engine
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _enter_wal_mode(cursor: sqlite3.Cursor) -> None:

@@ -291,10 +291,11 @@ class Log(LogReads):
 
     async def _write_those_awaited(self, jobs: list[_Job]) -> None:
         awaited = [job for job in jobs if not job.given_up]
+        if not awaited:
+            return
         self._give_up_later(awaited)
         try:
-            if awaited:
-                await self._write(awaited)
+            await self._write(awaited)
         finally:
             self._giving_up.cancel()
 

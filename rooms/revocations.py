@@ -38,8 +38,6 @@ OVERLAP: Final = timedelta(minutes=1)
 """How far back a look at what is new goes: transactions end in another order than they began in."""
 LASTS: Final = timedelta(seconds=MAX_LIFETIME_S + LEEWAY_S)
 """After so long every token that was issued before has expired."""
-
-
 PAGE: Final = 1_000
 """Rows that are read at once, for PostgreSQL is spoken to on the event loop."""
 EPOCH: Final = datetime.fromtimestamp(0, UTC)

@@ -115,6 +115,7 @@ class Rooms:
         *,
         now: Callable[[], datetime],
         new_id: Callable[[str], str],
+        process: str | None = None,
         audit_every: float = AUDIT_EVERY,
         policy: Policy | None = None,
         detect: Callable[[str], Alarm | None] = lambda text: None,
@@ -131,6 +132,7 @@ class Rooms:
             broker: carries hints to the other processes, and to this one.
             now: aware UTC.
             new_id: makes an id from a prefix.
+            process: an id that no other process has, nor this one had before it was restarted.
             audit_every: seconds between two comparisons of the feeds with the log.
             policy: what holds for tenants whose supervisors have not changed it.
             detect: finds what a patient's words set off.
@@ -150,12 +152,14 @@ class Rooms:
         self.committed = 0
         """Events that this process has committed."""
         self._detect = detect
-        process = new_id("process")
+        process = process or new_id("process")
         self.presence = Presence(process, monotonic=monotonic, grace=grace, beat=beat)
         self.presence.changed = self._tell_presence
         self.presence.announce = lambda hint: broker.publish([hint])
         self._now = now
         self.visits = Visits(now)
+        self.started: datetime
+        """Since when visits are known."""
         self.gap_at: datetime | None = None
         """When hints of others may have been missed, the last time."""
         self.flags = Flags(database, policy or Policy(), now=now)
@@ -180,6 +184,7 @@ class Rooms:
     async def running(self) -> AsyncIterator[None]:
         """Open the database and own every task of the rooms; what was acknowledged is stored."""
         await self._database.create()
+        self.started = self._now()
         try:
             await self.flags.load()
             await self.revocations.load()

@@ -16,10 +16,11 @@ from rooms.rows import table_of
 from rooms.tables import CaseRow, EventRow, TaskRow
 
 EVENTS: Final = 20_000
-"""Most events that the first transaction looks at, unless one case has more; the next, 4 times."""
+"""Most events that the first transaction looks at, unless one case has more."""
 MOST_EVENTS: Final = 500_000
+"""The same for a later one; each looks at up to four times as many as the one before."""
 CASES: Final = 2_000
-"""Most cases of which."""
+"""Most cases that one transaction looks at."""
 SEARCH_S: Final = 4.0
 """Seconds in which an event is looked for in all cases of its tenant."""
 

@@ -1,5 +1,6 @@
 """What tests of several packages share: databases, and how hypothesis searches."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ settings.register_profile(
     "hub", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("hub")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run three tests at a time on two cores: in many of them nearly everybody waits."""
+    return max(1, len(os.sched_getaffinity(0)) * 3 // 2)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from hub.app import Hub, create_app
 from hub.server import HubServer, server_config
 from hub.settings import Settings
 from rooms.commands import RegisterPatient
+from tests.reserved_port import reserved_port
 
 WITHIN = 10.0
 """Seconds after which an expectation has failed."""
@@ -247,8 +248,8 @@ class HubProcess(Address):
 
     arguments: tuple[str, ...] = ("-m", "hub", "serve")
 
-    def __init__(self, folder: Path, port: int | None, **environment: str) -> None:
-        super().__init__(port or free_port(), DevKeys(folder))
+    def __init__(self, folder: Path, port: int, **environment: str) -> None:
+        super().__init__(port, DevKeys(folder))
         self._folder = folder
         self._environment = environment
         self.process: subprocess.Popen[bytes] = self._start()
@@ -262,6 +263,7 @@ class HubProcess(Address):
             "HUB_AI_MODEL": "off",
             "HUB_FLAG_COORDINATOR_ENABLED": "1",
             "HUB_ALLOW_UNSAFE_POSTGRES": "1",  # see tests/servers.py
+            "COVERAGE_PROCESS_CONFIG": "",  # a killed process could not tell what it has counted
             **self._environment,
         }
         with (self._folder / "hub.log").open("ab") as log:
@@ -275,7 +277,7 @@ class HubProcess(Address):
 
     async def ready(self) -> Self:
         """Wait until it serves, and its demonstration case is there."""
-        async with httpx2.AsyncClient() as client, asyncio.timeout(3 * WITHIN):
+        async with httpx2.AsyncClient() as client, asyncio.timeout(6 * WITHIN):
             while True:
                 assert self.process.poll() is None, self.log
                 with contextlib.suppress(httpx2.TransportError):
@@ -302,16 +304,12 @@ class HubProcess(Address):
 @contextlib.asynccontextmanager
 async def hub_process(folder: Path, **environment: str) -> AsyncIterator[HubProcess]:
     """Run a hub in a process of its own; its demonstration case is `hub.demo.CASE`."""
-    process = HubProcess(folder, None, **environment)
-    try:
-        yield await process.ready()
-    finally:
-        process.kill()
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
+    with reserved_port() as port:
+        process = HubProcess(folder, port, **environment)
+        try:
+            yield await process.ready()
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager

@@ -192,7 +192,7 @@ class MessagesServer:
         leaving = asyncio.ensure_future(reader.read(1))
         try:
             await asyncio.wait({playing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if playing.done():
+            if playing.done() and not isinstance(playing.exception(), ConnectionError):
                 playing.result()
                 return player.reusable
             self.disconnects.append(time.monotonic())

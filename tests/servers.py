@@ -38,6 +38,8 @@ OPTIONS: Final = (
     "-cautovacuum=off",
 )
 """Nothing here must survive a power cut; PostgreSQL's own tests see to that."""
+SAFE: Final = ("-cfsync=on", "-cfull_page_writes=on")
+"""Options of a server that would survive one."""
 
 
 class Postgres:
@@ -105,20 +107,31 @@ class Postgres:
         self.kill()
         shutil.rmtree(self.folder)
 
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.folder / ".s.PGSQL.5432"
+
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
         """Make an empty database, give its URL, and drop it at last."""
+        async with self.named_database() as name:
+            yield self.url(name)
+
+    @asynccontextmanager
+    async def named_database(self) -> AsyncIterator[str]:
+        """Make an empty database, give its name, and drop it at last."""
         name = next(self._names)
         await self.ask(f"CREATE DATABASE {name}")
-        yield self.url(name)
+        yield name
         await self.ask(f"DROP DATABASE {name} WITH (FORCE)")
 
-    async def ask(self, query: str) -> list[Any]:
+    async def ask(self, query: str, database: str = "postgres") -> list[Any]:
         """Give the first column of the answer."""
-        connection = await asyncpg.connect(self.url("postgres"))
+        connection = await asyncpg.connect(self.url(database))
         try:
             return [row[0] for row in await connection.fetch(query)]
         finally:

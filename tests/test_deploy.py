@@ -16,7 +16,8 @@ from pydantic import AliasChoices
 from hub.server import server_config
 from hub.settings import Settings
 from hub.uploads_api import FORM_BYTES
-from tests.kit import free_port, running_hub
+from tests.kit import running_hub
+from tests.reserved_port import reserved_port
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -96,7 +97,8 @@ async def test_the_health_check_of_the_image_tells_whether_a_hub_lives(tmp_path:
 
     async with running_hub(tmp_path, open_case=False) as hub:
         assert await status(hub.port) == 0
-    assert await status(free_port()) == 1
+    with reserved_port() as port:
+        assert await status(port) == 1
 
 
 def test_the_image_of_postgres_is_asked_where_the_hubs_will_ask_it() -> None:

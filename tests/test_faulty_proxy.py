@@ -11,7 +11,7 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidMessage, InvalidStatus
 
-from tests.faulty_proxy import Asks, FaultyProxy, faulty_proxy
+from tests.faulty_proxy import Asks, FaultyProxy
 from tests.kit import CASE, MARIA, PRIYA, WITHIN, Client, RunningHub, running_hub
 
 QUIET = 0.2
@@ -26,7 +26,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[RunningHub]:
 
 @pytest_asyncio.fixture
 async def proxy(hub: RunningHub) -> AsyncIterator[FaultyProxy]:
-    async with faulty_proxy(hub.port) as proxy:
+    async with FaultyProxy(hub.port) as proxy:
         yield proxy
 
 

@@ -1,8 +1,6 @@
 """A real Valkey server for the tests, from a wheel; it speaks the protocol of Redis."""
 
-import contextlib
 import itertools
-import random
 import shutil
 import signal
 import socket
@@ -19,10 +17,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.reserved_port import reserved_port
+
 WITHIN: Final = 30.0
 """Seconds in which a server starts or stops, however busy the machine is."""
-PORTS: Final = range(20_000, 32_000)
-"""Below those that the system gives to clients: the port stays free while the server is down."""
 
 
 def _binary() -> Path:
@@ -33,19 +31,11 @@ def _binary() -> Path:
     return binary
 
 
-def _free_port() -> int:
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as candidate, contextlib.suppress(OSError):
-            candidate.bind(("127.0.0.1", port))
-            return port
-
-
 class Valkey:
     """A server that keeps nothing on disk: after a restart it is empty, on the same port."""
 
-    def __init__(self, password: str = "", *arguments: str) -> None:
-        self.port = _free_port()
+    def __init__(self, port: int, password: str, *arguments: str) -> None:
+        self.port = port
         self.folder = Path(tempfile.mkdtemp(prefix="hub-valkey-", dir="/tmp"))
         self._password = password
         self._arguments = arguments
@@ -127,9 +117,10 @@ class Valkey:
 
 @contextmanager
 def running_valkey(password: str = "", *arguments: str) -> Iterator[Valkey]:
-    server = Valkey(password, *arguments)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    with reserved_port() as port:
+        server = Valkey(port, password, *arguments)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.remove()

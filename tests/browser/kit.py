@@ -23,7 +23,7 @@ from playwright.async_api import (
 
 from hub.demo import CASE
 from rooms.commands import Command
-from tests.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.faulty_proxy import FaultyProxy
 from tests.kit import MARIA, PRIYA, WITHIN, Frame, Identity, RunningHub, running_hub
 
 PEOPLE: Final = ("maria", "priya", "ravi", "sam")
@@ -289,7 +289,7 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     """Run a hub with Maria's case, and browsers to come; at last check what each page did."""
     async with contextlib.AsyncExitStack() as stack:
-        proxies = {name: await stack.enter_async_context(faulty_proxy()) for name in PEOPLE}
+        proxies = {name: await stack.enter_async_context(FaultyProxy()) for name in PEOPLE}
         made = Stage(browser, folder, proxies, settings, dependencies or {})
         stack.push_async_callback(made.close)
         await made.up()

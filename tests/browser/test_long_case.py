@@ -81,8 +81,7 @@ async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HubProc
     async with running_hub(folder, open_case=False) as hub:
         await hub.open_case(CASE)
         await asyncio.gather(*(say(hub, people[number % 2], number) for number in range(MESSAGES)))
-    # What is measured is a hub that nobody watches.
-    async with hub_process(folder, COVERAGE_PROCESS_CONFIG="") as process:
+    async with hub_process(folder) as process:
         yield process
 
 

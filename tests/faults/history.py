@@ -19,7 +19,7 @@ def check(members: Sequence[Member], logs: Logs) -> None:
     for case in {case for case, _ in logs}:
         here = [member for member in members if member.case == case]
         staff, patients = logs[case, True], logs[case, False]
-        _check_writes(here, staff)
+        _check_writes(here, staff, patients)
         _check_takeovers(staff)
         _check_views(here, staff, patients)
     for member in members:
@@ -27,27 +27,30 @@ def check(members: Sequence[Member], logs: Logs) -> None:
             assert "SECRET" not in text, (member, text)
 
 
-def _check_writes(members: Sequence[Member], log: Sequence[Frame]) -> None:
+def _check_writes(
+    members: Sequence[Member], staff: Sequence[Frame], patients: Sequence[Frame]
+) -> None:
     """What was acknowledged is stored once, and what nobody said is not."""
-    stored = {event["key"]: event["id"] for event in log if "key" in event}
     doubles = [
-        key for key, times in Counter(e.get("key") for e in log).items() if times > 1 and key
+        key for key, times in Counter(e.get("key") for e in staff).items() if times > 1 and key
     ]
     assert not doubles, doubles
-    sent = {key: each for member in members for key, each in member.sent.items()}
-    lost = [key for key, id in _acknowledged(sent) if stored.get(key) != id]
-    assert not lost, lost
+    for member in members:
+        log = staff if member.is_staff else patients
+        stored = {event["key"]: (event["id"], event["cursor"]) for event in log if "key" in event}
+        lost = [
+            key
+            for key, each in member.sent.items()
+            if each.ack is not None and "id" in each.ack and not each.undone
+            if stored.get(key) != (each.ack["id"], each.ack["cursor"])
+        ]
+        assert not lost, lost
     # What was refused may be stored all the same: a copy that was long on its way came when it was
     # right. No refusal is remembered.
-    assert stored.keys() <= sent.keys()
-    runs = Counter(event["data"].get("run") for event in log if event["data"].get("run"))
+    said = {key for member in members for key in member.sent}
+    assert {event["key"] for event in staff if "key" in event} <= said
+    runs = Counter(event["data"].get("run") for event in staff if event["data"].get("run"))
     assert not [run for run, times in runs.items() if times > 1]
-
-
-def _acknowledged(sent: Mapping[str, Sent]) -> Iterator[tuple[str, str]]:
-    for key, each in sent.items():
-        if each.ack is not None and "id" in each.ack and not each.undone:
-            yield key, each.ack["id"]
 
 
 def _check_takeovers(log: Sequence[Frame]) -> None:

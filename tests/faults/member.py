@@ -36,6 +36,8 @@ class View(FeedDisplay):
 
     def apply(self, frame: Frame) -> None:
         self._check_takeover(frame)
+        if frame["type"] == "ready":
+            assert int(frame["head"].partition(".")[0]) >= len(self.events), frame
         if frame["type"] == "event" and frame["kind"] == "control":
             assert frame["data"]["fence"] > self.fence, (self.fence, frame)
             self.control, self.fence = frame["data"]["control"], frame["data"]["fence"]

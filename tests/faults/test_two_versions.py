@@ -10,13 +10,16 @@ from tests.faults.history import HIDDEN
 from tests.faults.newer_hub import HUDDLE, PARCEL
 from tests.faults.world import PRIYA, Place, World, world
 from tests.kit import WITHIN, Frame, HubProcess, Identity
+from tests.servers import Postgres
 
 OLDER = HubProcess.arguments
 NEWER = ("-m", "tests.faults.newer_hub")
 SAM = Identity("user_sam", "Sam", Role.SUPERVISOR)
 MIGRATION = (
     "ALTER TABLE case_state ADD COLUMN mood integer NOT NULL DEFAULT 7",
-    "UPDATE case_state SET mood = 8",
+    # In the order in which hubs lock the rows.
+    """WITH each AS (SELECT id FROM case_state ORDER BY id FOR UPDATE)
+    UPDATE case_state SET mood = 8 FROM each WHERE case_state.id = each.id""",
     "UPDATE alembic_version SET version_num = '9999'",
     # What only the newer version can make something of.
     """INSERT INTO flag (tenant, name, "on", changed_at, changed_by)
@@ -62,22 +65,22 @@ async def streamed(hub: HubProcess, who: Identity, case: str) -> list[Frame]:
 
 
 async def test_a_version_that_is_deployed_and_taken_back_loses_and_doubles_nothing(
-    tmp_path: Path,
+    tmp_path: Path, postgres: Postgres
 ) -> None:
-    async with world(tmp_path, 2, HUB_DRAIN_S="0.5") as made:
+    async with world(tmp_path, 2, postgres, HUB_DRAIN_S="0.5") as made:
         one, other = made.places
         for statement in MIGRATION:
-            await made.postgres.ask(statement)
+            await made.ask(statement)
         await made.flow(20)
         # What only the newer version can do is left for it.
-        assert await made.postgres.ask(BECAME) == ["0 f"]
+        assert await made.ask(BECAME) == ["0 f"]
         await deploy(made, one, NEWER)
         await deploy(made, other, NEWER)
         await deploy(made, one, OLDER)
         await made.rest()
         await check_readers(made, one.process)
-        assert await made.postgres.ask("SELECT DISTINCT mood FROM case_state") == [8]
-        assert await made.postgres.ask(BECAME) == []
+        assert await made.ask("SELECT DISTINCT mood FROM case_state") == [8]
+        assert await made.ask(BECAME) == []
     codes = {each.code for member in made.members for each in member.sojourns}
     assert 4503 in codes
     for place in made.places:

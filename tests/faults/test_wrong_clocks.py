@@ -1,27 +1,34 @@
-"""A process whose wall clock is an hour off does what the others do, at the same time."""
+"""Processes whose wall clocks are an hour off do what the others do, at the same time."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from tests.faults.world import world
+from tests.kit import HubProcess
+from tests.servers import Postgres
 
 HOUR = 3600.0
 
 
-@pytest.mark.parametrize("shift", [HOUR, -HOUR])
-async def test_a_hub_whose_clock_is_wrong_goes_by_that_of_the_database(
-    tmp_path: Path, shift: float
-) -> None:
-    async with world(tmp_path, 14, clock=shift) as made:
-        await made.flow(150)
-        async with httpx2.AsyncClient() as http:
-            metrics = (await http.get(f"{made.hubs[1].http}/metrics")).text
+async def skew(hub: HubProcess) -> float:
+    async with httpx2.AsyncClient() as http:
+        metrics = (await http.get(f"{hub.http}/metrics")).text
     [line] = [line for line in metrics.splitlines() if line.startswith("hub_clock_skew_seconds ")]
-    assert abs(float(line.split()[1]) - shift) < 10
-    assert "clock_differs" in made.hubs[1].log
+    return float(line.split()[1])
+
+
+async def test_hubs_whose_clocks_are_wrong_go_by_that_of_the_database(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    clocks = (0, HOUR, -HOUR)
+    async with world(tmp_path, 14, postgres, clocks=clocks) as made:
+        await made.flow(150)
+        skews = [await skew(hub) for hub in made.hubs]
+    for hub, wrong, noticed in zip(made.hubs, clocks, skews, strict=True):
+        assert abs(noticed - wrong) < 10
+        assert ("clock_differs" in hub.log) == (wrong != 0)
     now = datetime.now(UTC)
     for event in made.members[0].view.events:
         assert abs(now - datetime.fromisoformat(event["at"])) < timedelta(seconds=HOUR / 2)

@@ -6,11 +6,13 @@ world comes to rest, and what everybody saw is compared with the log.
 
 import asyncio
 import contextlib
+import math
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -21,8 +23,9 @@ from tests.faults.history import check
 from tests.faults.member import Member
 from tests.kit import Frame, HubProcess, Identity
 from tests.messages_server import Say, Step, Wait, messages_server
-from tests.servers import Postgres, running_postgres
-from tests.tcp_proxy import TcpProxy, tcp_proxy
+from tests.reserved_port import reserved_port
+from tests.servers import Postgres
+from tests.tcp_proxy import TcpProxy
 from tests.valkey import Valkey, running_valkey
 
 WITHIN: Final = 30.0
@@ -34,8 +37,11 @@ WANDERING: Final = 0.03
 TICK_S: Final = 0.02
 LEASE_S: Final = 2.0
 HEARTBEAT_S: Final = 1.0
+HOPS: Final = 6
+"""Processes that an ack or an event passes by, each of which a busy machine may hold up."""
 OMAR: Final = Identity("user_omar", "Omar", Role.COORDINATOR)
 PRIYA: Final = Identity("user_priya", "Priya", Role.COORDINATOR)
+POSTGRES: Final = "postgresql://postgres@127.0.0.1"
 SETTINGS: Final = {
     "HUB_AI_MODEL": "claude-test",
     "ANTHROPIC_API_KEY": "key",
@@ -51,10 +57,12 @@ SETTINGS: Final = {
 
 @dataclass
 class Place:
-    """A hub, and the line on which clients reach it."""
+    """A hub, and the lines between it and the others."""
 
     process: HubProcess
-    line: TcpProxy
+    clients: TcpProxy
+    redis: TcpProxy
+    postgres: TcpProxy
     reachable: bool = True
     """The load balancer sends clients here."""
 
@@ -65,13 +73,14 @@ class World:
     def __init__(
         self,
         seed: int,
-        postgres: Postgres,
+        ask: Callable[[str], Awaitable[list[Any]]],
         valkey: Valkey,
         places: list[Place],
         tasks: asyncio.TaskGroup,
     ) -> None:
         self.rng = Random(seed)
-        self.postgres = postgres
+        self.ask = ask
+        """Gives the first column of what PostgreSQL answers to a query."""
         self.valkey = valkey
         self.places = places
         self.wandering = WANDERING
@@ -111,7 +120,7 @@ class World:
         def route(member: Member) -> tuple[int, int]:
             chosen = [n for n, place in enumerate(self.places) if place.reachable]
             hub = rng.choice(chosen or [0]) if at is None else at
-            return hub, self.places[hub].line.port
+            return hub, self.places[hub].clients.port
 
         token = self.hubs[0].token
         member = Member(name, who, case, token=token, route=route, rng=rng, **options)
@@ -131,9 +140,13 @@ class World:
             await asyncio.sleep(TICK_S)
             self._lags.append((before, time.monotonic() - before - TICK_S))
 
-    def lag(self, since: float, until: float) -> float:
+    def lag(self, since: float = 0, until: float = math.inf) -> float:
         """Give the longest time that anything here waited for the machine."""
         return max(lag for at, lag in self._lags if since <= at <= until)
+
+    def slack(self, since: float = 0, until: float = math.inf) -> float:
+        """Give the seconds by which a busy machine may have delayed what passes by everybody."""
+        return HOPS * self.lag(since, until)
 
     async def _drive(self) -> None:
         number = 0
@@ -219,6 +232,10 @@ class World:
         except TimeoutError:
             raise AssertionError(f"not everybody has seen everything: {self}") from None
         check(self.members, logs)
+        for hub in self.hubs:
+            said = [line for line in hub.log.splitlines() if '"level": "error"' in line]
+            assert not said, said[0]
+            assert "Traceback" not in hub.log, hub.log
 
     def end(self) -> None:
         """Let everybody go."""
@@ -272,11 +289,11 @@ def answers(seed: int) -> Callable[[dict[str, Any]], Iterator[Step]]:
 async def world(
     folder: Path,
     seed: int,
+    postgres: Postgres,
     *,
-    hubs: int = 2,
     cases: int = 2,
     wandering: float = WANDERING,
-    clock: float = 0,
+    clocks: Sequence[float] = (0, 0),
     **settings: str,
 ) -> AsyncIterator[World]:
     """Make a world in which people talk; at the end of its block it comes to rest.
@@ -284,31 +301,39 @@ async def world(
     Args:
         folder: where the hubs have their files.
         seed: of all that happens by chance.
-        hubs: how many.
+        postgres: where the hubs have their database.
         cases: how many.
         wandering: how often people change to another hub, of all that they do.
-        clock: by how many seconds the last hub's clock is wrong.
+        clocks: by how many seconds the clock of each hub is wrong.
         settings: of the hubs.
 
     """
-    with running_postgres() as postgres, running_valkey() as valkey:
-        async with messages_server() as model, contextlib.AsyncExitStack() as stack:
+    with running_valkey() as valkey:
+        async with (
+            messages_server() as model,
+            postgres.named_database() as database,
+            contextlib.AsyncExitStack() as stack,
+        ):
             model.script(answers(seed))
-            environment = SETTINGS | {
-                "HUB_DATABASE_URL": postgres.url("postgres"),
-                "HUB_REDIS_URL": valkey.url,
-                "ANTHROPIC_BASE_URL": model.url,
-                **settings,
-            }
             places = []
-            for number, shift in enumerate([0.0] * (hubs - 1) + [clock]):
-                process = _hub(folder / f"hub-{number}", shift, environment)
+            for number, shift in enumerate(clocks):
+                to_postgres = await stack.enter_async_context(TcpProxy(postgres.socket))
+                to_redis = await stack.enter_async_context(TcpProxy(valkey.port))
+                environment = SETTINGS | {
+                    "HUB_DATABASE_URL": f"{POSTGRES}:{to_postgres.port}/{database}",
+                    "HUB_REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0",
+                    "ANTHROPIC_BASE_URL": model.url,
+                    **settings,
+                }
+                port = stack.enter_context(reserved_port())
+                process = _hub(folder / f"hub-{number}", port, shift, environment)
                 stack.callback(process.kill)
-                line = await stack.enter_async_context(tcp_proxy(process.port))
-                places.append(Place(process, line))
+                clients = await stack.enter_async_context(TcpProxy(port))
+                places.append(Place(process, clients, to_redis, to_postgres))
             await asyncio.gather(*(place.process.ready() for place in places))
             async with asyncio.TaskGroup() as tasks:
-                made = World(seed, postgres, valkey, places, tasks)
+                ask = partial(postgres.ask, database=database)
+                made = World(seed, ask, valkey, places, tasks)
                 made.wandering = wandering
                 try:
                     await made.people(cases)
@@ -320,7 +345,7 @@ async def world(
                     made.end()
 
 
-def _hub(folder: Path, shift: float, environment: dict[str, str]) -> HubProcess:
+def _hub(folder: Path, port: int, shift: float, environment: dict[str, str]) -> HubProcess:
     """Start a hub; all have the keys of the first one."""
     first = folder.parent / "hub-0"
     DevKeys(first)
@@ -331,4 +356,4 @@ def _hub(folder: Path, shift: float, environment: dict[str, str]) -> HubProcess:
     class ShiftedHub(HubProcess):
         arguments = ("-m", "tests.faults.shifted_hub", str(shift))
 
-    return (ShiftedHub if shift else HubProcess)(folder, None, **environment)
+    return (ShiftedHub if shift else HubProcess)(folder, port, **environment)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from sqlmodel import col, select
 from auth.dev import DevKeys
 from auth.principal import Role
 from auth.tokens import StaticKey, Verifier
+from hub import demo
 from hub.__main__ import main
-from hub.app import utc_now
+from hub.app import Hub, utc_now
 from hub.server import HubServer
 from rooms.database import open_database
 from rooms.tables import RevocationRow
@@ -113,7 +115,7 @@ def test_a_hub_that_is_set_up_wrongly_ends_with_2_and_advice(
 def test_the_exit_status_tells_whether_something_failed(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], failed: bool, status: int
 ) -> None:
-    def serve(self: HubServer) -> None:
+    def serve(self: HubServer, sockets: object) -> None:
         assert self.greet is not None
         self._hub.failed = failed
 
@@ -121,10 +123,26 @@ def test_the_exit_status_tells_whether_something_failed(
     assert run(*arguments, HUB_DEV="1").exit_code == status
 
 
+def test_a_hub_that_may_choose_its_port_says_which_one_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def serve(self: HubServer, sockets: list[socket.socket]) -> None:
+        with sockets[0] as listening:
+            port = listening.getsockname()[1]
+            assert isinstance(self._hub, Hub)
+            assert f":{port}/admin" in demo.instructions(self._hub)
+            with socket.create_connection(("127.0.0.1", port)):
+                pass
+
+    monkeypatch.setattr(HubServer, "run", serve)
+    result = run("serve", HUB_DEV="1", HUB_PORT="0")
+    assert result.exit_code == 0, result.exception
+
+
 def test_a_hub_of_production_has_no_demonstration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def serve(self: HubServer) -> None:
+    def serve(self: HubServer, sockets: object) -> None:
         assert self.greet is None
 
     monkeypatch.setattr(HubServer, "run", serve)
@@ -210,7 +228,7 @@ def test_migrate_says_why_it_cannot(tmp_path: Path) -> None:
 
 async def test_tail_follows_a_room_with_a_token_of_its_own(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub, asyncio.timeout(WITHIN):
-        arguments = ["tail", CASE, "--url", hub.ws]
+        arguments = ["tail", CASE, "--url", f"{hub.http}/"]
         variables = {"HUB_DATA_DIR": str(tmp_path)}
         async with hub.rest(PRIYA) as http:
             body = {"text": "Good morning"}
@@ -231,6 +249,11 @@ async def test_tail_takes_a_token_and_an_address_from_the_environment(tmp_path: 
         result = await asyncio.to_thread(run, "tail", CASE, **variables)
     assert result.exit_code == 0
     assert "4401" in result.output
+
+
+def test_tail_says_what_is_no_address() -> None:
+    result = run("tail", CASE, "--url", "nowhere")
+    assert (result.exit_code, "nowhere" in result.output) == (2, True)
 
 
 def test_tail_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:

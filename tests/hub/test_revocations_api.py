@@ -199,16 +199,15 @@ async def test_other_back_ends_revoke_for_the_tenant_that_they_name(tmp_path: Pa
         assert (await http.get(f"/cases/{CASE}")).status_code == 200
 
 
-@pytest.mark.parametrize("who", [MARIA, PRIYA])
-async def test_nobody_else_revokes(tmp_path: Path, who: Identity) -> None:
+async def test_nobody_else_revokes(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub, hub.enter(SAM) as sam:
-        assert (await revoke(hub, {"sub": SAM.sub}, who)).status_code == 403
+        for who in (MARIA, PRIYA):
+            assert (await revoke(hub, {"sub": SAM.sub}, who)).status_code == 403
         await sam.expect_nothing_but("ping")
 
 
-@pytest.mark.parametrize(
-    "wish",
-    [
+async def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
+    wishes: list[dict[str, Any]] = [
         {},
         {"sub": None},
         {"sub": ""},
@@ -221,13 +220,12 @@ async def test_nobody_else_revokes(tmp_path: Path, who: Identity) -> None:
         {"sub": "a", "issued_before": "2026-11-20T18:00:00"},
         {"sub": "a", "issued_before": "2126-11-20T18:00:00Z"},
         {"sub": "a", "issued_before": "9999-12-31T23:59:59.999999Z"},
-    ],
-)
-async def test_what_cannot_be_meant_is_refused(tmp_path: Path, wish: dict[str, Any]) -> None:
+    ]
     async with running_hub(tmp_path) as hub:
-        answer = await revoke(hub, wish)
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["error"]["code"] == "invalid"
+        for wish in wishes:
+            answer = await revoke(hub, wish)
+            assert answer.status_code == 422, (wish, answer.text)
+            assert answer.json()["error"]["code"] == "invalid", wish
 
 
 async def test_a_moment_before_all_tokens_covers_none(tmp_path: Path) -> None:

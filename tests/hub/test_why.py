@@ -249,6 +249,17 @@ async def test_nothing_of_it_is_a_text_or_a_name(tmp_path: Path) -> None:
     assert "Priya" not in why
 
 
+async def test_it_tells_that_a_process_started_after_the_event(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, hub.enter(MARIA):
+        event = await say(hub, "Hello")
+        before = lines(Why.model_validate(await ask(hub, event)))
+    async with running_hub(tmp_path, open_case=False) as hub:
+        after = lines(Why.model_validate(await ask(hub, event)))
+    unknown = "who read the case there before is not known"
+    told = [any(unknown in line for line in text) for text in (before, after)]
+    assert told == [False, True]
+
+
 @pytest.mark.parametrize(("who", "status"), [(MARIA, 403), (PRIYA, 403), (STRANGER, 404)])
 async def test_only_supervisors_of_the_tenant_are_told(
     tmp_path: Path, who: Identity, status: int

@@ -9,6 +9,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from rooms.database import Database, open_database
 from tests.rooms.kit import WITHIN, OpenLog, open_log
 
 
@@ -17,6 +18,15 @@ def logged() -> Iterator[list[EventDict]]:
     """Give the lines that the code under test has logged so far."""
     with capture_logs() as lines:
         yield lines
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Give an open database with its tables."""
+    database = open_database(database_url)
+    await database.create()
+    yield database
+    await database.close()
 
 
 @pytest_asyncio.fixture

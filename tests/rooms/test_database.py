@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from rooms.database import (
+    POOL,
     Database,
     PostgresDatabase,
     SqliteDatabase,
@@ -23,13 +25,14 @@ from rooms.database import (
 from rooms.errors import Unavailable
 from tests.rooms.kit import WITHIN
 from tests.servers import Postgres
+from tests.tcp_proxy import TcpProxy
 
 TABLES = {"case_state", "event", "patient"}
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    database = open_database(url)
+async def opened(url: str, **options: Any) -> AsyncIterator[Database]:
+    database = open_database(url, **options)
     try:
         async with asyncio.timeout(WITHIN):
             yield database
@@ -295,6 +298,38 @@ async def test_connections_that_a_restart_has_broken_are_replaced(
         await database.write(add(2))
         for found in await asyncio.gather(*(database.read(execute(IDS)) for _ in range(8))):
             assert ("p2",) in found
+
+
+async def test_a_server_that_falls_silent_is_given_up_in_time_and_missed_once(
+    postgres: Postgres,
+) -> None:
+    answer = 0.3
+    async with (
+        TcpProxy(postgres.socket) as line,
+        opened(f"postgresql://postgres@127.0.0.1:{line.port}/postgres", answer=answer) as database,
+    ):
+        for hearing_again in (line.recover, line.heal):
+            busy = [database.read(execute("SELECT pg_sleep(0.1)")) for _ in range(POOL - 1)]
+            await asyncio.gather(*busy, database.write(execute("SELECT 1")))
+            line.black_hole()
+            for _ in range(2):  # on a connection that there is, and on a new one
+                begun = time.monotonic()
+                with pytest.raises(Unavailable):
+                    await database.read(execute("SELECT 1"))
+                assert time.monotonic() - begun < 1.6 * answer
+            hearing_again()
+            for _ in range(POOL):
+                assert await database.read(execute("SELECT 1")) == [(1,)]
+                assert await database.write(execute("SELECT 1")) == [(1,)]
+
+
+async def test_nobody_waits_for_the_goodbye_of_a_silent_server(postgres: Postgres) -> None:
+    async with TcpProxy(postgres.socket) as line:
+        database = open_database(f"postgresql://postgres@127.0.0.1:{line.port}/postgres")
+        await asyncio.gather(*(do(execute("SELECT 1")) for do in (database.read, database.write)))
+        line.black_hole()
+        async with asyncio.timeout(WITHIN):
+            await database.close()
 
 
 async def test_a_connection_to_a_server_that_only_reads_is_given_up(

@@ -1,7 +1,6 @@
 """Flags: what a deployer set, and what supervisors changed, on every process."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -27,14 +26,6 @@ from tests.rooms.kit import (
 
 DEFAULT = Policy(ai=True, coordinators=False, streaming=True)
 NAME = "coordinator_enabled"
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = open_database(database_url)
-    await database.create()
-    yield database
-    await database.close()
 
 
 def flags(database: Database) -> Flags:

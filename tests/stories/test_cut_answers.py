@@ -15,7 +15,7 @@ from rooms.broker import Hint, MemoryBroker
 from tests.ai.kit import Asked, GatedModel
 from tests.followers import ChatDisplay, Display, FeedDisplay, Follower
 from tests.kit import CASE, MARIA, PRIYA, WITHIN, Frame, Identity, RunningHub, running_hub
-from tests.tcp_proxy import Cut, How, TcpProxy, tcp_proxy
+from tests.tcp_proxy import Cut, How, TcpProxy
 
 CASES = 3
 CUTS = 6
@@ -82,7 +82,7 @@ class Unlucky:
 async def unlucky(
     hub: RunningHub, who: Identity, case: str, path: str, rng: Random
 ) -> AsyncIterator[Unlucky]:
-    async with tcp_proxy(hub.port) as proxy:
+    async with TcpProxy(hub.port) as proxy:
         follower = Follower(hub, who, case, path=path, port=lambda: client.port())
         client = Unlucky(follower, proxy, rng)
         yield client

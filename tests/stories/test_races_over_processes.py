@@ -23,7 +23,8 @@ from tests.faults.member import View
 from tests.followers import Display, Follower
 from tests.kit import PRIYA, WITHIN, Client, HubProcess, Identity
 from tests.messages_server import MessagesServer, Say, Script, Step, Wait, messages_server
-from tests.tcp_proxy import TcpProxy, tcp_proxy
+from tests.reserved_port import reserved_port
+from tests.tcp_proxy import TcpProxy
 from tests.valkey import running_valkey
 
 COORDINATORS = [
@@ -56,9 +57,10 @@ async def pair(folder: Path, database_url: str, **environment: str) -> AsyncIter
                 (folder / name).mkdir()
                 if hubs:
                     shutil.copy(folder / "0" / "dev-key.pem", folder / name)
-                lines.append(await stack.enter_async_context(tcp_proxy(valkey.port)))
+                lines.append(await stack.enter_async_context(TcpProxy(valkey.port)))
                 settings["HUB_REDIS_URL"] = f"redis://127.0.0.1:{lines[-1].port}"
-                hubs.append(HubProcess(folder / name, None, **settings, ANTHROPIC_API_KEY=name))
+                port = stack.enter_context(reserved_port())
+                hubs.append(HubProcess(folder / name, port, **settings, ANTHROPIC_API_KEY=name))
                 stack.callback(hubs[-1].kill)
             await asyncio.gather(*(hub.ready() for hub in hubs))
             yield Pair(hubs, lines)
@@ -181,7 +183,7 @@ class Race:
 
     async def _hold_back(self, process: int) -> None:
         """Let the readers of one process see more of the answer than those of the other."""
-        self._lines[process].swallow()
+        self._lines[process].black_hole()
         for reader in self._readers_at(process):
             seen = reader.display.newest.next
             await reader.until(partial(grew, seen))

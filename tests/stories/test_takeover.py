@@ -169,7 +169,8 @@ async def by_stop(here: Scene, name: str) -> float:
 async def by_writing_on(here: Scene, name: str) -> float:
     here.server.answer = [Say("Yes.")]
     began = time.monotonic()
-    await here.maria.ask({"type": "message", "key": f"w{name}", "text": "Wait, another question"})
+    run = await asked(here.maria, f"Wait, another question {name}")
+    assert await answered(here.maria, run) == "Yes."
     return began
 
 

@@ -20,6 +20,7 @@ from rooms.feed import Stream
 from rooms.state import Decision, RoomState, Run, Terms
 from tests.stories.takeover_world import Answer, Device, Disk, Frame, World, race
 
+pytestmark = pytest.mark.no_cover  # to count lines would take longer than the races
 ORDINARY: Final = {"model_failed", "person_not_asked"}
 """What processes may have to say when nothing is wrong."""
 WORTH: Final = (

@@ -167,6 +167,7 @@ async def test_a_killed_process_leaves_no_ghosts(tmp_path: Path, postgres_url: s
             killed = time.monotonic()
             await sees(priya, "Priya", patient="offline")
             gone = time.monotonic() - killed
+            assert f"/{doomed.process.pid}_" in other.log, "an engineer can tell which it was"
     # As for anybody who left in that moment, and a sign of life later at most.
     assert GRACE_S - 0.5 < gone < GRACE_S + BEAT_S + 1.5
 

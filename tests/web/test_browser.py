@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from playwright.async_api import BrowserContext, Error, Page, async_playwright
 
 from hub.demo import CASE, MARIA, TENANT
 from tests.browser import chromium
-from tests.kit import WITHIN, HubProcess, Identity, free_port, hub_process
+from tests.kit import WITHIN, HubProcess, Identity, hub_process
+from tests.reserved_port import reserved_port
 
 PATIENT = Identity("user_maria", "Maria", patient_id=MARIA, tenant=TENANT)
 MILLISECONDS = 1000
@@ -112,6 +113,13 @@ def app_html(hub: HubProcess, token: str) -> bytes:
       </script>""".encode()
 
 
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Give the port of the other app."""
+    with reserved_port() as port:
+        yield port
+
+
 @asynccontextmanager
 async def serving(port: int, html: bytes) -> AsyncIterator[None]:
     """Serve one page to whoever asks."""
@@ -128,8 +136,7 @@ async def serving(port: int, html: bytes) -> AsyncIterator[None]:
         yield
 
 
-async def test_an_app_of_an_allowed_origin_signs_its_people_in(tmp_path: Path) -> None:
-    port = free_port()
+async def test_an_app_of_an_allowed_origin_signs_its_people_in(tmp_path: Path, port: int) -> None:
     origin = f"http://localhost:{port}"
     async with (
         hub_process(tmp_path, HUB_ALLOWED_ORIGINS=origin) as hub,
@@ -146,8 +153,7 @@ async def test_an_app_of_an_allowed_origin_signs_its_people_in(tmp_path: Path) -
     assert asked[0] == [hub.http, {"type": "curaway:token-request", "renew": False}]
 
 
-async def test_no_other_app_can_show_our_pages(tmp_path: Path) -> None:
-    port = free_port()
+async def test_no_other_app_can_show_our_pages(tmp_path: Path, port: int) -> None:
     async with (
         hub_process(tmp_path, HUB_ALLOWED_ORIGINS="https://app.example.org") as hub,
         serving(port, app_html(hub, hub.token(PATIENT))),

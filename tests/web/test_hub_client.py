@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from hub.demo import CASE as DEMO_CASE
-from tests.faulty_proxy import Asks, FaultyProxy, faulty_proxy
+from tests.faulty_proxy import Asks, FaultyProxy
 from tests.kit import CASE, MARIA, PRIYA, WITHIN, Address, Identity, hub_process, running_hub
 
 ROOT: Final = Path(__file__).parents[2]
@@ -232,7 +232,7 @@ async def test_after_the_hub_was_killed_the_page_goes_on_where_it_was(tmp_path: 
 
 @contextlib.asynccontextmanager
 async def forbidding(hub: Address, *asks: Asks) -> AsyncIterator[FaultyProxy]:
-    async with faulty_proxy(hub.port) as proxy:
+    async with FaultyProxy(hub.port) as proxy:
         proxy.forbids |= set(asks)
         yield proxy
 
@@ -266,7 +266,7 @@ async def test_behind_a_proxy_that_forbids_streams_too_it_polls(tmp_path: Path) 
 async def test_a_line_that_is_cut_again_and_again_loses_nothing(tmp_path: Path) -> None:
     async with (
         running_hub(tmp_path) as hub,
-        faulty_proxy(hub.port) as proxy,
+        FaultyProxy(hub.port) as proxy,
         running_drivers(tmp_path) as drivers,
     ):
         maria = await drivers.start(hub, MARIA, "websocket", url=proxy.origin)

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.kit import WITHIN, free_port
+from tests.kit import WITHIN
+from tests.reserved_port import reserved_port
 from tests.web.kit import DEV_PAGES, Found, references
 
 ROOT = Path(__file__).parents[2]
@@ -124,18 +125,19 @@ def start(python: Path, log: Path, **variables: str) -> subprocess.Popen[bytes]:
 @asynccontextmanager
 async def serving(python: Path, folder: Path) -> AsyncIterator[str]:
     """Run the hub from an empty folder."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    log = folder / "log"
-    process = start(python, log, HUB_DEV="1", HUB_PORT=str(port), HUB_AI_MODEL="off")
-    try:
-        async with httpx2.AsyncClient() as http, asyncio.timeout(3 * WITHIN):
-            while True:
-                assert process.poll() is None, log.read_text()
-                with suppress(httpx2.TransportError):
-                    if (await http.get(f"{url}/readyz")).status_code == 200:
-                        break
-                await asyncio.sleep(0.02)
-        yield url
-    finally:
-        process.kill()
-        process.wait(WITHIN)
+    with reserved_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        log = folder / "log"
+        process = start(python, log, HUB_DEV="1", HUB_PORT=str(port), HUB_AI_MODEL="off")
+        try:
+            async with httpx2.AsyncClient() as http, asyncio.timeout(3 * WITHIN):
+                while True:
+                    assert process.poll() is None, log.read_text()
+                    with suppress(httpx2.TransportError):
+                        if (await http.get(f"{url}/readyz")).status_code == 200:
+                            break
+                    await asyncio.sleep(0.02)
+            yield url
+        finally:
+            process.kill()
+            process.wait(WITHIN)
