@@ -163,12 +163,14 @@ class Responder:
     async def drain(self, within: float) -> None:
         """Let the answers in the making end, `within` so many seconds.
 
-        Those that take longer are broken off where they are. Of which nothing was shown yet, those
-        are handed over to another process at once, which begins them anew.
+        Those that take longer are broken off where they are. To which the model has given nothing
+        yet, those are handed over to another process at once, which begins them anew.
         """
         jobs = list(self._jobs.values())
         for job in jobs:
-            if not job.pieces and job.writing is not None and not job.cancelled_by:
+            # Not by its pieces: one that is just being stored is shown before it counts.
+            silent = job.draft.first_at is None
+            if silent and job.writing is not None and not job.cancelled_by:
                 job.handed_over = True
                 job.writing.cancel()
         await _all_ended(jobs, within)

@@ -259,6 +259,11 @@ class Stream:
         return Standing(self.audience, self._since, self.position.seq, self._repairs)
 
     @property
+    def _seen(self) -> Run | None:
+        """The answer that live readers see, whether it grows or not."""
+        return self._run or self._hushed
+
+    @property
     def empty(self) -> bool:
         return not self._live and not self._behind
 
@@ -318,7 +323,7 @@ class Stream:
         saw, subscription.saw = subscription.saw, None
         if self._run is not None and self._run.id not in self._over:
             subscription.reader.answering(self._run)
-        elif saw is not None and (self._run is None or self._run.id != saw.id):
+        elif saw is not None and (self._seen is None or self._seen.id != saw.id):
             end = self._end
             if end is None or end.step.run != saw.id:
                 step = Progress(saw.id, saw.fence, RunState.STOPPED)
@@ -517,7 +522,7 @@ class Stream:
         self.fence = change["fence"]
         if change["control"] == Control.HUMAN:
             self._ai_fence = max(self._ai_fence, self.fence)
-            self._run, self._hushed = self._run or self._hushed, None
+            self._run, self._hushed = self._seen, None
             self._end_unheard()
         if self._early:
             self._ask()
@@ -527,7 +532,7 @@ class Stream:
             del self._live[subscription]
             self._behind[subscription] = None
             subscription.position = self.position
-            subscription.saw = self._run
+            subscription.saw = self._seen
 
     def _nudge(self) -> None:
         for subscription in list(self._behind):

@@ -174,7 +174,7 @@ class Rooms:
         self._away_after = (policy or Policy()).away_after
         self._owners: dict[str, Owner] = {}
         """Who leads the cases that have readers here."""
-        self._shown: dict[str, str | None] = {}
+        self._shown: dict[str, Owner] = {}
         """And who leads them as far as their patients were shown."""
         self._auditing = False
         self._listeners: list[Callable[[Hint], None]] = []
@@ -323,9 +323,10 @@ class Rooms:
         stream.place(state)
         subscription.saw = state.run
         # Whoever is here already is told of a change of it by hints, and not by who joins.
-        if case in self._feeds:
+        if (feed := self._feeds.get(case)) is not None:
             owner = self._owners.setdefault(case, _owner_of(state))
-            self._shown.setdefault(case, owner.id)
+            self._shown.setdefault(case, owner)
+            self._show_owner(feed)
         return Joined(state, subscription, entrance.start, head, resumed, entrance.reset)
 
     def head(self, case: str, audience: Audience) -> Cursor:
@@ -443,7 +444,7 @@ class Rooms:
 
     def patient_presence_frame(self, case: str) -> dict[str, Any]:
         """Give the `presence` frame of patients: only who leads their case is their business."""
-        owner = self._owners.get(case, NOBODY)
+        owner = self._shown.get(case, NOBODY)
         return {
             "type": "presence",
             "case": case,
@@ -483,7 +484,7 @@ class Rooms:
             return
         frame = to_json(_presence_frame(case, now))
         self._deliver(Signal(case, Audience.STAFF, frame, by))
-        owner = self._owners.get(case, NOBODY).id
+        owner = self._shown.get(case, NOBODY).id
         if before.has(owner) != now.has(owner):
             frame = to_json(self.patient_presence_frame(case))
             self._deliver(Signal(case, Audience.PATIENT, frame))
@@ -507,9 +508,9 @@ class Rooms:
     def _show_owner(self, feed: Feed) -> None:
         """Tell the patient of a case who leads it, once they know that this has changed."""
         owner = self._owners.get(feed.case, NOBODY)
-        if self._shown.get(feed.case) == owner.id or not feed.knows(owner.fence):
+        if self._shown.get(feed.case, NOBODY).id == owner.id or not feed.knows(owner.fence):
             return
-        self._shown[feed.case] = owner.id
+        self._shown[feed.case] = owner
         frame = to_json(self.patient_presence_frame(feed.case))
         self._deliver(Signal(feed.case, Audience.PATIENT, frame))
 

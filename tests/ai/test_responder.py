@@ -23,6 +23,8 @@ from ai.responder import (
     TOO_LONG,
     Responder,
 )
+from rooms.commands import Command, Continue
+from rooms.log import Receipt
 from rooms.runs import REPLY
 from rooms.service import Joined, Rooms
 from rooms.tasks import Claim
@@ -426,6 +428,29 @@ async def test_a_stop_lets_an_answer_end_that_is_nearly_done(tmp_path: Path) -> 
         await here.maria.expect("delta")
         here.hub.server.should_exit = True
         await here.maria.expect("goodbye")
+        asked.end(" and a visa.")
+    assert await texts_after(tmp_path) == ["What do I need?", "A passport and a visa."]
+
+
+async def test_a_stop_lets_an_answer_end_whose_first_piece_is_just_being_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path, drain_s=WITHIN) as here:
+        handle, learned = here.hub.hub.rooms.handle, asyncio.Event()
+
+        async def learn_late(case: str, command: Command, *args: Any, **options: Any) -> Receipt:
+            receipt = await handle(case, command, *args, **options)
+            if isinstance(command, Continue):
+                await learned.wait()
+            return receipt
+
+        monkeypatch.setattr(here.hub.hub.rooms, "handle", learn_late)
+        asked = await here.ask()
+        asked.say("A passport")
+        await here.maria.expect("delta")
+        here.hub.server.should_exit = True
+        await here.maria.expect("goodbye")
+        learned.set()
         asked.end(" and a visa.")
     assert await texts_after(tmp_path) == ["What do I need?", "A passport and a visa."]
 

@@ -242,6 +242,8 @@ class Screen:
     pieces: int = 0
     fence: int = 0
     """The fence of the newest takeover that it was told of."""
+    untold: str | None = None
+    """The answer that it saw until a takeover, and of whose end it was not told yet."""
     over: list[str] = field(default_factory=list)
     """The answers whose message it has."""
     ends: list[dict[str, Any]] = field(default_factory=list)
@@ -257,6 +259,7 @@ class Screen:
             self._show(run, self.text + frame["text"], self.pieces + 1)
         elif RunState(frame["state"]).over:
             self.ends.append(frame)
+            self.untold = None if run == self.untold else self.untold
             if run == self.run:
                 self._clear()
         elif run != self.run:
@@ -277,6 +280,7 @@ class Screen:
                 self._clear()
         if data.get("control") == Control.HUMAN:
             self.fence = data["fence"]
+            self.untold = self.run or self.untold
             self._clear()
 
     def _show(self, run: str, text: str, pieces: int) -> None:
@@ -285,6 +289,7 @@ class Screen:
         assert answer.fence >= self.fence, "an answer of an older fence"
         assert not self.log.orderly or run not in self.over, "its message is there already"
         self.run, self.text, self.pieces = run, text, pieces
+        self.untold = None
         self.was.append(text)
 
     def _clear(self) -> None:

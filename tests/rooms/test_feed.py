@@ -711,6 +711,18 @@ def test_whoever_sees_an_answer_learns_of_its_end_though_only_the_takeover_was_t
     assert [end["state"] for end in guest.screen.ends] == ["stopped"]
 
 
+def test_a_slow_reader_learns_of_the_end_too_if_somebody_was_let_in_before_them() -> None:
+    room, (guest,) = settled(3, 3)
+    answering(room)
+    room.log.change(Control.HUMAN)
+    guest.room = 1
+    room.join(seq=2)
+    room.settle()
+    guest.resume()
+    room.settle()
+    assert [end["state"] for end in guest.screen.ends] == ["stopped"]
+
+
 def test_who_was_let_in_after_a_takeover_is_not_shown_what_the_others_still_see() -> None:
     room, (old,) = settled(3, 3)
     answering(room, "Good ")

@@ -149,6 +149,7 @@ class Walk:
             assert guest.is_live
             assert guest.position == self.room.log.head(guest.audience)
             assert guest.screen.run is None, "it thinks for ever"
+            assert guest.screen.untold is None, "it was not told of the end"
         assert not any(guest.cuts for guest in self.room.guests)
 
 

@@ -681,6 +681,25 @@ async def test_who_joins_before_the_hints_of_a_takeover_takes_nothing_from_the_p
         assert [frame["coordinator"] for frame in maria.of_type("presence")] == ["Priya"]
 
 
+async def test_who_leads_a_case_is_told_no_earlier_than_the_takeover_and_no_longer_than_that_lasts(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as hub:
+        maria = await hub.join(MARIA)
+        kept: list[Hint] = []
+        hub.broker.kept = kept
+        await hub.do(Accept(), PRIYA)
+        hub.broker.kept = None
+        hub.broker.publish([hint for hint in kept if hint.audience is STAFF])
+        phone = await hub.join(MARIA, after=maria.joined.head)
+        greeting = hub.rooms.patient_presence_frame(CASE)
+        assert phone.seqs == []
+        assert greeting["coordinator"] is None
+        await phone.until(lambda: phone.has_seen(2))
+        await hub.do(Release(), PRIYA)
+        assert [greeting, *phone.of_type("presence")][-1]["coordinator"] is None
+
+
 # What a patient cannot tell.
 
 SCRIPT: list[tuple[Command, Principal]] = [

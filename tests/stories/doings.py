@@ -71,6 +71,8 @@ async def try_what_is_forbidden(world: World, rng: Random, key: str) -> None:
     await maria.look()
     await world.ask("POST", f"cases/{CASE}/notes", key, json={"text": "psst"})
     await world.ask("GET", f"cases/{rng.choice(['case-2', 'case-3'])}")
+    await world.ask("GET", f"events/{rng.choice([*world.said, 'note_s1', 'note_x'])}/why")
+    await world.ask("POST", "revocations", json={"sub": rng.choice(["user_priya", "user_gone"])})
 
 
 async def send_rubbish(world: World, rng: Random, key: str) -> None:
@@ -154,6 +156,30 @@ async def say_by_rest(world: World, rng: Random, key: str) -> None:
     world.said.append((await world.ask("POST", path, key, json=said))["id"])
     if rng.random() < 0.5:
         await world.ask("POST", path, key, json=said)
+
+
+async def chat(world: World, rng: Random, key: str) -> None:
+    """Say something by the request that brings the reply along: of the AI, none ever comes."""
+    led = (await world.state()).control is Control.HUMAN
+    prefer = "wait=10" if led else "respond-async"
+    path, said = f"patients/{MARIA.patient_id}/chat", {"text": key}
+    world.said.append((await world.ask("POST", path, key, prefer, json=said))["id"])
+
+
+async def look_for_answers(world: World, rng: Random, key: str) -> None:
+    """Come back to the stream of the AI's answers."""
+    runs = ["run_p1", "run_p2", "run_s1", "note_s1", "run_x"]
+    await world.resume_answers(rng.choice(["?", f"{rng.choice(runs)}.{rng.randrange(2)}"]))
+
+
+async def send_a_file(world: World, rng: Random, key: str) -> None:
+    """Send a file, make it a part of the case, and ask for it and for those of others."""
+    form: dict[str, Any] = {"data": {"case": CASE}, "files": {"file": ("a.txt", key.encode())}}
+    sent = await world.ask("POST", "uploads", key, **form)
+    chosen = rng.choice([sent["id"], sent["id"], "upload_s1", "upload_x"])
+    wish = {"case": CASE, "id": chosen}
+    await world.ask("POST", "uploads/confirm", f"confirm {key}", json=wish)
+    await world.ask("GET", f"uploads/{rng.choice([chosen, 'upload_s1', 'upload_s2'])}")
 
 
 async def come_back(world: World, rng: Random, key: str) -> None:
@@ -376,6 +402,24 @@ async def be_busy_elsewhere(world: World, rng: Random, key: str) -> None:
     await world.hub.hub.rooms.handle(f"case-{key}", message, PRIYA.principal(), key)
 
 
+async def keep_a_file(world: World, rng: Random, key: str) -> None:
+    """Send a file and not make it a part of the case."""
+    form: dict[str, Any] = {"data": {"case": CASE}, "files": {"file": ("secret.txt", b"secret")}}
+    assert await world.as_staff(QUINN, "POST", "uploads", **form) == 201
+
+
+async def ask_why(world: World, rng: Random, key: str) -> None:
+    """Ask who was given an event, of which the patient is one."""
+    id = rng.choice([*world.said, "note_s1"])
+    assert await world.as_staff(QUINN, "GET", f"events/{id}/why") in (200, 404)
+
+
+async def revoke_tokens(world: World, rng: Random, key: str) -> None:
+    """Let the tokens of a colleague who has left count no longer."""
+    gone = {"sub": "user_gone"}
+    assert await world.as_staff(QUINN, "POST", "revocations", json=gone) == 200
+
+
 async def sweep(world: World, rng: Random, key: str) -> None:
     world.hub.hub.manager.sweep()
 
@@ -392,6 +436,9 @@ SEEN: Final[dict[Action, int]] = {
     look_back: 4,
     ask_by_rest: 4,
     say_by_rest: 3,
+    chat: 3,
+    look_for_answers: 3,
+    send_a_file: 3,
     come_back: 4,
     take_the_phone: 3,
     stream_anew: 3,
@@ -419,5 +466,8 @@ UNSEEN: Final[dict[Action, int]] = {
     be_told_again: 3,
     compete_for_the_case: 3,
     be_busy_elsewhere: 2,
+    keep_a_file: 2,
+    ask_why: 3,
+    revoke_tokens: 1,
     sweep: 2,
 }

@@ -214,12 +214,28 @@ class World:
         if wire.task is not None:
             await asyncio.wait([wire.task])
 
-    async def ask(self, method: str, path: str, key: str | None = None, **options: Any) -> Any:
+    async def ask(
+        self, method: str, path: str, key: str | None = None, prefer: str = "", **options: Any
+    ) -> Any:
         """Let Maria ask by REST."""
-        headers = self.hub.headers(MARIA, key)
+        headers = self.hub.headers(MARIA, key) | {"Prefer": prefer}
         response = await self.rest.request(method, path, headers=headers, **options)
         self.answers.append((f"{method} {path} {options}", told(response) + response.content))
-        return response.json()
+        is_json = response.headers["content-type"] == "application/json"
+        return response.json() if is_json else response.content
+
+    async def resume_answers(self, last: str) -> None:
+        """Let Maria come back to the stream of the AI's answers, and read how it begins."""
+        headers = self.hub.headers(MARIA) | {"Last-Event-ID": last}
+        path, asked = f"cases/{CASE}/chat/stream", {"after": last}
+        async with self.rest.stream("GET", path, headers=headers) as response:
+            begins = b""
+            async for chunk in response.aiter_raw():
+                begins += chunk
+                if b"retry: " in begins:
+                    break
+        begins = begins.partition(b"retry: ")[0]
+        self.answers.append((f"GET {path} {asked}", told(response) + begins))
 
     async def tell(self, path: str, body: Frame) -> None:
         """Let Maria send a signal by REST, which takes no key."""
@@ -272,11 +288,12 @@ class World:
         return answer
 
     async def staff_rest(self, who: Identity, method: str, path: str, **options: Any) -> int:
+        return await self.as_staff(who, method, f"cases/{CASE}/{path}", **options)
+
+    async def as_staff(self, who: Identity, method: str, path: str, **options: Any) -> int:
         self.keys += 1
         headers = self.hub.headers(who, f"k{self.keys}")
-        response = await self.staff_rest_client.request(
-            method, f"cases/{CASE}/{path}", headers=headers, **options
-        )
+        response = await self.staff_rest_client.request(method, path, headers=headers, **options)
         await self.settle()
         return response.status_code
 
