@@ -306,9 +306,12 @@ class Log(LogReads):
 
     def _give_up(self, jobs: list[_Job]) -> None:
         """Tell the authors of a batch that hangs to try again, and all who wait behind it."""
-        for job in [*jobs, *self._lane.waiting]:
+        waiting = [job for job in (*jobs, *self._lane.waiting) if not job.given_up]
+        for job in waiting:
             job.given_up = True
             job.refuse(Unavailable())
+        cause = f"a transaction takes longer than {STORE_WITHIN} s"
+        logger.warning("append_unavailable", commands=len(waiting), cause=cause)
         self._give_up_later(jobs)
 
     async def _write(self, jobs: list[_Job], *, again: bool = False) -> None:

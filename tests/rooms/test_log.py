@@ -510,7 +510,7 @@ async def test_a_key_of_staff_is_not_one_of_the_patient_that_they_were(hub: Open
 
 
 async def test_whoever_waits_for_a_database_that_hangs_is_told_to_try_again(
-    database_url: str,
+    database_url: str, logged: list[EventDict]
 ) -> None:
     database = Flaky(open_database(database_url))
     async with open_log(database) as hub:
@@ -523,6 +523,7 @@ async def test_whoever_waits_for_a_database_that_hangs_is_told_to_try_again(
         waiting = await refused(hub.say("waiting"))
         assert asyncio.get_running_loop().time() - began < 3
         assert (type(await written), type(waiting)) == (Unavailable, Unavailable)
+        assert [(line["event"], line["commands"]) for line in logged] == [("append_unavailable", 2)]
         database.gate.set()
         assert (await hub.say("written")).dup is True
         assert (await hub.say("waiting")).dup is False
