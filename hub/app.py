@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -44,6 +43,7 @@ from hub.endpoints import Authenticator, Endpoints
 from hub.events_api import EventsApi
 from hub.flags_api import FlagsApi
 from hub.manager import ConnectionManager
+from hub.random_ids import RandomIds
 from hub.rate_limit import UserBuckets
 from hub.revocations_api import RevocationsApi
 from hub.schema import schema_routes
@@ -73,11 +73,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def random_id(prefix: str) -> str:
-    """Make an id of 96 random bits; it tells nothing of any other."""
-    return f"{prefix}_{secrets.token_urlsafe(12)}"
-
-
 class Hub:
     """One process of the hub: all that it owns."""
 
@@ -87,7 +82,7 @@ class Hub:
         *,
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
-        new_id: Callable[[str], str] = random_id,
+        new_id: Callable[[str], str] | None = None,
         random: Callable[[], float] = random.random,
         model: Model | None = None,
     ) -> None:
@@ -104,6 +99,7 @@ class Hub:
         if isinstance(database, PostgresDatabase):
             now = self.clock = SharedClock(database, now, monotonic)
         self.now = now
+        new_id = new_id or RandomIds()
         # By its beginning an engineer finds the process; the rest is another after a restart.
         process = new_id(f"{socket.gethostname()}/{os.getpid()}")
         self.broker = self._broker(process, monotonic, random)

@@ -252,7 +252,7 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     try:
         # Given bytes, Python would guess UTF-16 and UTF-32, and let lone surrogates through.
         text = text if isinstance(text, str) else text.decode()
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Malformed(Code.BAD_FRAME, f"This is not JSON: {reason[:200]}.") from None
@@ -316,3 +316,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is too large")
     return number
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)

@@ -1,5 +1,7 @@
 """What is not about a case: health, CORS, and answers to what is not there."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 from auth.dev import DevKeys
 from auth.jwks import JwksKeys
 from auth.tokens import StaticKey
-from hub.app import Hub, random_id, utc_now
+from hub.app import Hub, utc_now
+from hub.random_ids import RandomIds
 from hub.settings import Settings
 from rooms.errors import Unavailable
 from tests.hub.conftest import Room
@@ -117,9 +120,11 @@ async def test_allowed_pages_may_call_and_others_may_not(tmp_path: Path, method:
 
 
 async def test_ids_tell_nothing_of_each_other() -> None:
-    ids = {random_id("c") for _ in range(1_000)}
-    assert len(ids) == 1_000
-    assert all(id.startswith("c_") and len(id) == 18 for id in ids)
+    new_id, other = RandomIds(), RandomIds()
+    with ThreadPoolExecutor(4) as threads:
+        ids = {*threads.map(new_id, 4_000 * ["c"]), *(other("c") for _ in range(1_000))}
+    assert len(ids) == 5_000
+    assert all(re.fullmatch(r"c_[\w-]{16}", id) for id in ids)
     assert utc_now().utcoffset() is not None
 
 
