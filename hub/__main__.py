@@ -1,6 +1,7 @@
 """The command line: `python -m hub`."""
 
 import asyncio
+import gc
 import re
 import socket
 import sys
@@ -42,6 +43,11 @@ MIGRATION_S: Final = 600.0
 
 VERDICT_COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
+COLLECT_AFTER: Final = (10_000, 20, 50)
+"""How often circles of garbage are looked for; there are few. As often as Python does it by itself,
+it takes a busy hub a tenth of its time, and acknowledgements twice as long: see bench/README.md.
+"""
+
 WHY_S: Final = 10.0
 """How long the hub has to find out what became of an event."""
 
@@ -74,6 +80,7 @@ def serve() -> None:
     _require_durability(settings)
     greet = partial(demo.present, hub, click.echo) if settings.dev else None
     config = server_config(create_app(hub), settings)
+    gc.set_threshold(*COLLECT_AFTER)
     HubServer(config, hub, greet).run(sockets)
     sys.exit(1 if hub.failed else 0)
 
