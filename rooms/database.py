@@ -76,6 +76,16 @@ class Database(ABC):
 
         """
 
+    async def upsert(self, work: Callable[[Connection], T]) -> T:
+        """As `write`, for a row whose key another process may take in the same moment.
+
+        Then it is done once more, and finds the row of the other.
+        """
+        try:
+            return await self.write(work)
+        except IntegrityError:
+            return await self.write(work)
+
     @abstractmethod
     async def close(self) -> None: ...
 

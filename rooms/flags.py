@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from auth.principal import Principal, Role
 from rooms.database import Database
@@ -95,11 +94,7 @@ class Flags:
             if on is not None:
                 connection.execute(insert(_FLAG), row)
 
-        try:
-            await self._database.write(work)
-        except IntegrityError:
-            # Another process set the same flag in this moment: now its row is there to be replaced.
-            await self._database.write(work)
+        await self._database.upsert(work)
         logger.info("flag_changed", tenant=by.tenant, flag=name, on=on, by=by.id)
         await self.load()
 

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
 
 from auth.claims import LEEWAY_S, MAX_LIFETIME_S
 from auth.principal import Principal, Role
@@ -127,11 +126,7 @@ class Revocations:
         # No token is older than that, and no calendar ends there.
         before = _whole_second(max(before, now - LASTS))
         wanted = Revocation(about, subject, before, now + LASTS)
-        try:
-            await self._database.write(lambda each: _store(each, by, wanted, self._now()))
-        except IntegrityError:
-            # Another process did the same in this moment: now there is a row to be changed.
-            await self._database.write(lambda each: _store(each, by, wanted, self._now()))
+        await self._database.upsert(lambda each: _store(each, by, wanted, self._now()))
         logger.info("token_revoked", tenant=by.tenant, about=about, subject=subject, by=by.id)
         await self.load()
         self._enforce()

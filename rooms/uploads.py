@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from auth.principal import Principal
 from rooms.database import Database
@@ -99,11 +98,7 @@ class Uploads:
             "digest": hashlib.sha256(f"{name}\0{content_type}\0{sha256}".encode()).hexdigest()[:32],
         }
         complete = partial(_complete, id=id, done=done)
-        try:
-            received = await self._database.write(complete)
-        except IntegrityError:
-            # Another process was first with this key; now its row is there to be seen.
-            received = await self._database.write(complete)
+        received = await self._database.upsert(complete)
         if received is None:
             raise Rejected(
                 Code.KEY_REUSED,
